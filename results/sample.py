@@ -1,0 +1,51 @@
+"""One request, as everything downstream sees it: the only seam between load side and results (D6).
+
+Recorder, ledger and judge know nothing of users, clients or Locust; they know samples.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Outcome(StrEnum):
+    """How a request ended. Only OK counts as a success; everything else is an error of that kind.
+
+    CANCELLED (the user was stopped in mid-request) is *unknown*, never failed (G10): it counts as
+    started and is left out of the error rate.
+    """
+
+    OK = "ok"
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    RESET = "reset"
+    MALFORMED = "malformed"
+    CHECK = "check"
+    OTHER = "other"
+    CANCELLED = "cancelled"
+
+
+class Sample(NamedTuple):
+    """One request that was sent. A NamedTuple, not a frozen dataclass: 0.4 against 1.3 us to make.
+
+    Times are integer microseconds since the epoch, taken from the monotonic clock that was
+    anchored to the wall clock once per process, so that differences are exact. `intended_us` is
+    None unless the model has an intended start (open arrivals, paced users). `emulated_us` is the
+    wait that the node itself declared in Server-Timing; excess latency is `end - start - emulated`.
+    `status` is 0 when no response line arrived. `node` is the target's origin, such as
+    `http://127.0.0.1:8001`.
+    """
+
+    name: str
+    intended_us: int | None
+    start_us: int
+    end_us: int
+    outcome: Outcome
+    status: int
+    bytes_received: int
+    emulated_us: int
+    write_id: bytes | None
+    node: str

@@ -1,0 +1,120 @@
+"""Every error that a node can answer with, in one tree.
+
+`app.py` turns a `FoundationError` into problem+json in one place; drivers' errors (SQLite, JSON)
+are translated into this tree where they arise and nowhere else. This module must not import
+anything of the service: the load side reads the codes too.
+"""
+
+from __future__ import annotations
+
+
+class FoundationError(Exception):
+    """Root of all operating errors.
+
+    `code` is stable and machine-readable, `status` the HTTP status, `retry_after_s` (seconds, or
+    None) becomes the Retry-After header. The message names the place and the remedy.
+    """
+
+    code = "internal"
+    status = 500
+    retry_after_s: int | None = None
+
+
+class InvalidInput(FoundationError):
+    """The request is well-formed HTTP, but its content is not what the endpoint takes."""
+
+    code = "invalid_input"
+    status = 422
+
+
+class MalformedJson(InvalidInput):
+    """The body is not JSON, or is deeper than 64 levels, or holds an integer of 2^63 or more."""
+
+    code = "malformed_json"
+    status = 400
+
+
+class UnsupportedMediaType(FoundationError):
+    code = "unsupported_media_type"
+    status = 415
+
+
+class PayloadTooLarge(FoundationError):
+    code = "payload_too_large"
+    status = 413
+
+
+class HeadersTooLarge(FoundationError):
+    code = "headers_too_large"
+    status = 431
+
+
+class RequestTimeout(FoundationError):
+    """Headers or body did not arrive before their deadline."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class Unauthorized(FoundationError):
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(FoundationError):
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(FoundationError):
+    code = "not_found"
+    status = 404
+
+
+class EventNotFound(NotFound):
+    code = "event_not_found"
+
+
+class Conflict(FoundationError):
+    code = "conflict"
+    status = 409
+
+
+class IdConflict(Conflict):
+    """The id is taken by an event with other content (D3)."""
+
+    code = "id_conflict"
+
+
+class VersionConflict(Conflict):
+    """`expected_version` is not the stream's version (G4)."""
+
+    code = "version_conflict"
+
+
+class Overloaded(FoundationError):
+    """A bounded queue is full; nothing of the request was stored (G13)."""
+
+    code = "overloaded"
+    status = 503
+    retry_after_s = 1
+
+
+class ShuttingDown(Overloaded):
+    code = "shutting_down"
+
+
+class QueryTimeout(FoundationError):
+    """A query that no index serves ran past its time limit."""
+
+    code = "query_timeout"
+    status = 503
+    retry_after_s = 1
+
+
+class StorageError(FoundationError):
+    """The database refused: disk full, I/O error. Nothing of the request was acknowledged (G11)."""
+
+    code = "storage_error"
+    status = 503
+    retry_after_s = 5
