@@ -1,0 +1,195 @@
+"""The command-line options that the harness adds to Locust, and their validation.
+
+Each is also an environment variable `FOUNDATION_…` and a key of Locust's configuration file
+(design.md, "Interfaces that are fixed"). A value that makes no sense ends the process with exit
+code 4 and a message that names the option, before anything is started. This module must not start
+or open anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from locust.argument_parser import LocustArgumentParser
+
+from results.verdict import ExitCode
+
+MAX_CLUSTER_SIZE = 20
+MAX_SCALE = 1000.0
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for, validated. `nodes` is empty unless a target was named."""
+
+    nodes: tuple[str, ...]
+    cluster_size: int | None
+    time_scale: float
+    load_scale: float
+    seed: int
+    run_id: str | None
+    results_dir: str
+
+    @classmethod
+    def of(cls, parsed: argparse.Namespace) -> Options:
+        """Takes Locust's parsed options; `--host` names a single node when `--nodes` is absent."""
+        nodes: list[str] = list(parsed.nodes or ())
+        if not nodes and parsed.host:
+            nodes = node_urls(parsed.host)
+        return cls(
+            nodes=tuple(nodes),
+            cluster_size=parsed.cluster_size,
+            time_scale=parsed.time_scale,
+            load_scale=parsed.load_scale,
+            seed=parsed.seed,
+            run_id=parsed.run_id,
+            results_dir=parsed.results_dir,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def node_urls(text: str) -> list[str]:
+    """`http://a:1,http://b:2` -> its URLs without a trailing slash. Raises ArgumentTypeError."""
+    urls = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        try:
+            url = urlsplit(part)
+            port_is_valid = url.port is None or url.port > 0
+        except ValueError:
+            port_is_valid = False
+        if not port_is_valid or url.scheme not in ("http", "https") or not url.hostname:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is not a node's URL: write it as http://host:port"
+            )
+        if url.path.strip("/") or url.query or url.fragment:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} has more than scheme, host and port: leave out what follows the port"
+            )
+        urls.append(f"{url.scheme}://{url.netloc}")
+    if not urls:
+        raise argparse.ArgumentTypeError("no URL given: write http://host:port,http://host:port")
+    if len(set(urls)) < len(urls):
+        raise argparse.ArgumentTypeError("a node is named twice")
+    return urls
+
+
+def scale(text: str) -> float:
+    """A factor above 0, at most 1,000. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MAX_SCALE:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a factor above 0 and at most {MAX_SCALE:g}, such as 0.2"
+        )
+    return value
+
+
+def cluster_size(text: str) -> int:
+    """A count of nodes, 1 to 20. Raises ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_CLUSTER_SIZE:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of nodes from 1 to {MAX_CLUSTER_SIZE}"
+        )
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 to 2^63 - 1. Raises ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
+def run_id(text: str) -> str:
+    """A folder's name. Raises ArgumentTypeError."""
+    if not _RUN_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a run id: use up to 100 letters, digits, '.', '_' and '-', "
+            "starting with a letter or digit"
+        )
+    return text
+
+
+def add_options(parser: LocustArgumentParser) -> None:
+    """Add the harness's options; from here on any bad option ends with exit code 4."""
+    group = parser.add_argument_group(
+        "Foundation options",
+        "With neither --host nor --nodes an embedded cluster is started for the run. "
+        "Exit codes: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 bad configuration, 5 ABORTED.",
+    )
+
+    def add(flag: str, **kwargs: Any) -> None:
+        action = group.add_argument(
+            f"--{flag}", env_var=f"FOUNDATION_{flag.replace('-', '_').upper()}", **kwargs
+        )
+        # Locust's own add_argument sets this; its argument groups do not go through it.
+        action.include_in_web_ui = False  # type: ignore[attr-defined]
+
+    add(
+        "nodes",
+        type=node_urls,
+        metavar="URL,URL",
+        help="Test these running nodes instead of an embedded cluster.",
+    )
+    add(
+        "cluster-size",
+        type=cluster_size,
+        metavar="N",
+        help="Nodes of the embedded cluster (default: what the scenario declares).",
+    )
+    add(
+        "time-scale",
+        type=scale,
+        default=1.0,
+        metavar="F",
+        help="Stretch or shrink the scenario's phases; 0.2 runs a fifth of the length. "
+        "Processing and think times never scale.",
+    )
+    add(
+        "load-scale",
+        type=scale,
+        default=1.0,
+        metavar="F",
+        help="Multiply the scenario's user counts.",
+    )
+    add(
+        "seed",
+        type=seed,
+        default=1,
+        metavar="N",
+        help="Seed of every random choice of the load (default: 1).",
+    )
+    add(
+        "run-id",
+        type=run_id,
+        metavar="ID",
+        help="Name of the run's folder (default: time, scenario and a random part).",
+    )
+    add(
+        "results-dir",
+        default="results/runs",
+        metavar="DIR",
+        help="Where run folders are written (default: results/runs).",
+    )
+    _exit_with_bad_configuration(parser)
+
+
+def _exit_with_bad_configuration(parser: LocustArgumentParser) -> None:
+    """argparse exits 2 on a bad option; the suite's code for bad configuration is 4."""
+    original = parser.exit
+
+    def exit_(status: int = 0, message: str | None = None) -> Any:
+        original(int(ExitCode.BAD_CONFIGURATION) if status == 2 else status, message)
+
+    parser.exit = exit_  # type: ignore[method-assign, assignment]
