@@ -20,6 +20,19 @@ class FoundationError(Exception):
     retry_after_s: int | None = None
 
 
+class ConfigurationError(FoundationError):
+    """A setting is unknown or out of range; the node does not start."""
+
+    code = "bad_configuration"
+
+
+class MalformedRequest(FoundationError):
+    """What arrived is not HTTP, so nothing of it was looked at."""
+
+    code = "malformed_request"
+    status = 400
+
+
 class InvalidInput(FoundationError):
     """The request is well-formed HTTP, but its content is not what the endpoint takes."""
 
@@ -69,6 +82,11 @@ class Forbidden(FoundationError):
 class NotFound(FoundationError):
     code = "not_found"
     status = 404
+
+
+class MethodNotAllowed(FoundationError):
+    code = "method_not_allowed"
+    status = 405
 
 
 class EventNotFound(NotFound):
