@@ -1,0 +1,53 @@
+"""What a locustfile declares: its id, the nodes it needs, who loads them, how, and when it passes.
+
+A `Scenario` is data. `strap_in` (run.py) turns it into Locust listeners. This module must not know
+how a run is carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from locust import User
+
+from results.check import Check
+from shapes.locust_shape import PhasedShape
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The embedded cluster that a scenario runs on: one entry of roles per node.
+
+    With another `--cluster-size`, roles are cut or the last entry is repeated.
+    """
+
+    roles: tuple[tuple[str, ...], ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.roles)
+
+    def of_size(self, size: int) -> tuple[tuple[str, ...], ...]:
+        """One entry of roles for each of `size` nodes."""
+        return tuple(self.roles[min(index, self.size - 1)] for index in range(size))
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One locustfile's declaration.
+
+    `mean_cycle_s` is the mean time of a user's cycle (processing and thinking) when the target
+    adds nothing: what *achieved* is counted against. `connections_per_user` bounds the sockets
+    that one user holds. `stop_timeout_s` lets requests in flight end when users are removed.
+    """
+
+    id: str
+    cluster: Cluster
+    users: tuple[type[User], ...]
+    shape: type[PhasedShape]
+    mean_cycle_s: float
+    checks: tuple[Check, ...]
+    target_role: str = "app"
+    connections_per_user: int = 1
+    stop_timeout_s: float = 10.0
+    notes: tuple[str, ...] = field(default=())
