@@ -1,0 +1,49 @@
+"""The tick plan: upward steps a second early at most, downward steps never."""
+
+from __future__ import annotations
+
+from shapes.phased import Step, planned_user_seconds, planned_users, step_at, users_at_tick
+from shapes.profile import at, burst, overlay, ramp, steady
+from tests.unit.shapes.test_profile import p1_profile
+
+
+def test_p1_hands_over_an_upward_step_one_second_early_and_a_downward_step_on_time() -> None:
+    planned = planned_users(p1_profile())
+    assert len(planned) == 300
+    assert planned[28:31] == (200, 2200, 2200)
+    assert planned[88:91] == (2200, 2200, 1200)
+    assert planned[268:272] == (1200, 1200, 200, 200)
+
+
+def test_a_late_tick_continues_where_the_plan_is_by_then() -> None:
+    profile = p1_profile()
+    assert users_at_tick(profile, 28.9) == 200
+    # The tick at 29.9 never came; the next one asks for everything at once.
+    assert step_at(profile, 31.4, 200) == Step(2200, 2000.0)
+
+
+def test_each_tick_can_complete_within_itself() -> None:
+    assert step_at(p1_profile(), 89.5, 2200) == Step(2200, 1.0)
+    assert step_at(p1_profile(), 90.0, 2200) == Step(1200, 1000.0)
+    assert step_at(ramp(0, 10, 5), 1.0, 2) == Step(4, 2.0)
+
+
+def test_a_ramp_from_nothing_starts_its_first_users_at_once() -> None:
+    assert planned_users(ramp(0, 10, 5)) == (2, 4, 6, 8, 10)
+
+
+def test_a_burst_shorter_than_a_tick_is_not_lost() -> None:
+    profile = overlay(steady(5, 10), at(3.2, burst(20, 0.5)))
+    assert planned_users(profile)[2:5] == (5, 25, 5)
+
+
+def test_after_the_end_nobody_is_planned() -> None:
+    profile = steady(7, 3)
+    assert [users_at_tick(profile, t) for t in (-1, 2.99, 3, 100)] == [7, 7, 0, 0]
+
+
+def test_user_seconds_add_up_to_the_integral() -> None:
+    profile = ramp(0, 9, 4.5)
+    parts = planned_user_seconds(profile)
+    assert len(parts) == 5
+    assert sum(parts) == profile.integral(0, 4.5)
