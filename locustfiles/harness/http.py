@@ -1,0 +1,96 @@
+"""LeanHttpUser: a Locust user with the calling convention of FastHttpUser and half its cost (D4).
+
+    class Visitor(LeanHttpUser):
+        @task
+        def front_page(self):
+            self.client.get("/")
+
+Differences from FastHttpUser are listed in docs/http_client.md. This module must not know the
+scenarios or the recorder: a harness may set `environment.sample_sink`.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import gevent
+from locust import User
+from locust.env import Environment
+
+from locustfiles.harness.connection import Limits
+from locustfiles.harness.resolver import Resolver
+from locustfiles.harness.response import BadStatus, Response
+from locustfiles.harness.session import Headers, LeanHttpSession, Settings
+
+__all__ = ["BadStatus", "LeanHttpSession", "LeanHttpUser", "Limits", "Response"]
+
+
+class LeanHttpUser(User):
+    """A user with `self.client`, a `LeanHttpSession` on `host`.
+
+    Class attributes, all read when the user is made; times in seconds:
+    `timeout_s` bounds a whole request, connecting included; `network_timeout` is FastHttpUser's
+    name for it: when set, the smaller holds. `connection_timeout` bounds connecting alone.
+    `insecure` accepts any certificate; `ssl_context_factory` replaces the TLS context and should
+    return the same one each time. `start_spread_s`: see `on_start`.
+
+    From the environment, when the harness set them: `sample_sink` (takes each `Sample`) and
+    `reconnect_sink` (takes the origin of each kept connection that was found closed).
+    """
+
+    abstract = True
+
+    timeout_s: float = 30.0
+    connection_timeout: float = 10.0
+    network_timeout: float | None = None
+    insecure: bool = False
+    default_headers: Headers | None = None
+    ssl_context_factory: Callable[[], ssl.SSLContext] | None = None
+    limits: Limits = Limits()
+    start_spread_s: float = 1.0
+
+    resolver: ClassVar[Resolver] = Resolver()
+    """Shared by the users of a process, so that a name is looked up once."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.random = self.make_random()
+        kind = type(self)
+        self.client = LeanHttpSession(
+            self.host,
+            environment.events.request,
+            resolver=self.resolver,
+            settings=Settings(
+                timeout_s=min(self.timeout_s, self.network_timeout or self.timeout_s),
+                connect_timeout_s=self.connection_timeout,
+                insecure=self.insecure,
+                default_headers=self.default_headers,
+                ssl_context=kind.ssl_context_factory,
+                limits=self.limits,
+            ),
+            # Locust's own returns an empty dict, which would be merged for nothing.
+            context=None if kind.context is User.context else self.context,
+            sample_sink=getattr(environment, "sample_sink", None),
+            reconnect_sink=getattr(environment, "reconnect_sink", None),
+        )
+
+    def make_random(self) -> random.Random:
+        """The user's source of randomness; override it to seed it."""
+        return random.Random()
+
+    def on_start(self) -> None:
+        """Wait a random part of `start_spread_s`, so that users who start together do not
+        send together (Locust starts a tick's users at once). A subclass that overrides it calls
+        `super().on_start()` first.
+        """
+        if self.start_spread_s > 0:
+            gevent.sleep(self.random.random() * self.start_spread_s)
+
+    def start(self, group: Any) -> Any:
+        """Locust's start; the connections are closed when the user's greenlet ends, however."""
+        greenlet = super().start(group)
+        greenlet.rawlink(lambda _: self.client.close())
+        return greenlet
