@@ -1,0 +1,44 @@
+"""The program that the supervisor runs by default: one Foundation node.
+
+The only file of chaos that imports the node. Import it before the zygote is forked: that import
+is what the zygote exists to have behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chaos.supervisor.errors import InvalidNode
+from chaos.supervisor.reservation import LOOPBACK
+from chaos.supervisor.spec import NodeSpec
+from service.errors import ConfigurationError
+from service.server import run
+from service.settings import Settings, load
+
+
+class FoundationProgram:
+    """Implements `Program`. The environment's FOUNDATION_* count too, what the spec says first."""
+
+    def check(self, spec: NodeSpec) -> None:
+        try:
+            _settings(spec)
+        except ConfigurationError as error:
+            raise InvalidNode(f"{spec.name}: {error}", node=spec.name) from error
+
+    def run(self, spec: NodeSpec, ready: Callable[[str], None]) -> int:
+        return run(_settings(spec), ready=ready)
+
+
+def _settings(spec: NodeSpec) -> Settings:
+    return load(
+        **{
+            **spec.options,
+            "name": spec.name,
+            "roles": spec.roles,
+            "host": LOOPBACK,
+            "port": spec.port,
+            "advertised_url": f"http://{LOOPBACK}:{spec.port}",
+            "reuse_port": True,
+            "data": spec.data_dir,
+        }
+    )
