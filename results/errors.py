@@ -1,0 +1,22 @@
+"""What can go wrong while results are written, read or judged.
+
+Messages name the place and the remedy. This module must not import anything of ours.
+"""
+
+from __future__ import annotations
+
+
+class ResultsError(Exception):
+    """Root of the operating errors of `results`."""
+
+
+class HistogramError(ResultsError):
+    """An encoded histogram is not one of ours: damaged, or made with another range."""
+
+
+class TimelineError(ResultsError):
+    """A timeline line cannot be read; the message names the file and the line."""
+
+
+class RunFolderError(ResultsError):
+    """A run's folder cannot be made, or lacks what was asked for."""

@@ -1,0 +1,112 @@
+"""Reads untrusted dicts field by field: types are checked, unknown fields refused.
+
+The edge between JSON and the dataclasses of `results`; every error is a ValueError that names the
+place and the field. This module must not know any format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+class Fields:
+    """One dict being read. Call `end` when every known field was taken."""
+
+    __slots__ = ("_data", "_taken", "_where")
+
+    def __init__(self, data: object, where: str) -> None:
+        if not isinstance(data, Mapping):
+            raise ValueError(f"{where}: an object is expected, not {_kind(data)}")
+        self._data = data
+        self._where = where
+        self._taken: set[object] = set()
+
+    def _take(self, name: str) -> object:
+        self._taken.add(name)
+        if name not in self._data:
+            raise ValueError(f"{self._where}: the field {name!r} is missing")
+        return self._data[name]
+
+    def _wrong(self, name: str, expected: str, value: object) -> ValueError:
+        return ValueError(f"{self._where}: {name!r} must be {expected}, not {_kind(value)}")
+
+    def end(self) -> None:
+        """Raises ValueError when the dict has fields that nobody asked for."""
+        unknown = sorted(str(name) for name in self._data if name not in self._taken)
+        if unknown:
+            raise ValueError(f"{self._where}: unknown field {unknown[0]!r}")
+
+    def is_null(self, name: str) -> bool:
+        return self._take(name) is None
+
+    def text(self, name: str) -> str:
+        value = self._take(name)
+        if not isinstance(value, str):
+            raise self._wrong(name, "text", value)
+        return value
+
+    def whole(self, name: str, *, least: int | None = None) -> int:
+        value = self._take(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._wrong(name, "a whole number", value)
+        if least is not None and value < least:
+            raise ValueError(f"{self._where}: {name!r} must be at least {least}, not {value}")
+        return value
+
+    def number(self, name: str) -> float:
+        value = self._take(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(name, "a number", value)
+        if not math.isfinite(value):
+            raise ValueError(f"{self._where}: {name!r} must be finite, not {value}")
+        return float(value)
+
+    def optional_number(self, name: str) -> float | None:
+        return None if self.is_null(name) else self.number(name)
+
+    def optional_text(self, name: str) -> str | None:
+        return None if self.is_null(name) else self.text(name)
+
+    def table(self, name: str) -> dict[str, object]:
+        value = self._take(name)
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise self._wrong(name, "an object", value)
+        return dict(value)
+
+    def counts(self, name: str) -> dict[str, int]:
+        inner = Fields(self.table(name), f"{self._where}, {name}")
+        return {key: inner.whole(key, least=0) for key in inner._data}
+
+    def numbers(self, name: str) -> dict[str, float]:
+        inner = Fields(self.table(name), f"{self._where}, {name}")
+        return {key: inner.number(key) for key in inner._data}
+
+    def items(self, name: str) -> list[object]:
+        value = self._take(name)
+        if not isinstance(value, list | tuple):
+            raise self._wrong(name, "a list", value)
+        return list(value)
+
+    def row(self, name: str, length: int) -> list[object]:
+        values = self.items(name)
+        if len(values) != length:
+            raise ValueError(
+                f"{self._where}: {name!r} must have {length} entries, not {len(values)}"
+            )
+        return values
+
+    def pairs(self, name: str) -> dict[int, int]:
+        """A list of [whole number, count] as a dict; a key that occurs twice adds up."""
+        found: dict[int, int] = {}
+        for item in self.items(name):
+            inner = Fields({"pair": item}, f"{self._where}, {name}")
+            key, count = inner.row("pair", 2)
+            entry = Fields({"key": key, "count": count}, f"{self._where}, {name}")
+            at = entry.whole("key")
+            found[at] = found.get(at, 0) + entry.whole("count", least=0)
+        return found
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else type(value).__name__

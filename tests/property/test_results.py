@@ -1,0 +1,110 @@
+"""Laws of recording and merging: nothing is lost, order does not matter, quantiles are right."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from results.histogram import HIGHEST_US, Histogram
+from results.recorder import Recorder
+from results.sample import Outcome, Sample
+from results.second import SecondReport
+
+VALUES = st.lists(st.integers(min_value=0, max_value=HIGHEST_US), min_size=1, max_size=300)
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=VALUES, quantile=st.floats(min_value=0.001, max_value=1))
+def test_quantiles_are_within_a_thousandth_of_the_exact_ones(
+    values: list[int], quantile: float
+) -> None:
+    histogram = Histogram()
+    histogram.record(values)
+    exact = sorted(values)[max(1, math.ceil(round(quantile * len(values), 6))) - 1]
+    (found,) = histogram.quantiles_us([quantile])
+    assert found is not None
+    assert exact <= found <= exact * 1.001
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> Sample:
+    end_us = draw(st.integers(min_value=0, max_value=20_000_000))
+    took_us = draw(st.integers(min_value=0, max_value=9_000_000))
+    return Sample(
+        name=draw(st.sampled_from(["a", "b", "c"])),
+        intended_us=draw(st.sampled_from([None, end_us - took_us])),
+        start_us=end_us - took_us,
+        end_us=end_us,
+        outcome=draw(st.sampled_from(list(Outcome))),
+        status=0,
+        bytes_received=draw(st.integers(0, 1000)),
+        emulated_us=draw(st.integers(0, 9_000_000)),
+        write_id=None,
+        node=draw(st.sampled_from(["n1", "n2"])),
+    )
+
+
+def reports_of(recorder: Recorder) -> list[SecondReport]:
+    return [report for report in recorder.reports() if report is not None]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.lists(samples(), max_size=60), closes=st.sets(st.integers(0, 59)))
+def test_every_sample_is_in_the_reports_whatever_its_order_and_lateness(
+    data: list[Sample], closes: set[int]
+) -> None:
+    recorder = Recorder(source="w", origin_us=0, slice_samples=7)
+    reports: list[SecondReport] = []
+    for index, sample in enumerate(data):
+        recorder.record(sample)
+        if index in closes:
+            recorder.close(sample.end_us)
+            reports += reports_of(recorder)
+    recorder.close()
+    reports += reports_of(recorder)
+
+    ended: Counter[tuple[str, int]] = Counter()
+    errors: Counter[tuple[str, str]] = Counter()
+    started: Counter[tuple[str, int]] = Counter()
+    raw_sum = received = cancelled = 0
+    for report in reports:
+        for name, endpoint in report.endpoints.items():
+            assert endpoint.raw.count == endpoint.excess.count == endpoint.ended
+            ended[name, report.second] += endpoint.ended
+            raw_sum += endpoint.raw.sum_us
+            received += endpoint.bytes_received
+            cancelled += endpoint.cancelled
+            for kind, count in endpoint.errors.items():
+                errors[name, kind] += count
+            for second, count in endpoint.started.items():
+                started[name, second] += count
+    done = [s for s in data if s.outcome is not Outcome.CANCELLED]
+    assert +ended == Counter((s.name, s.end_us // 1_000_000) for s in done)
+    assert errors == Counter((s.name, s.outcome.value) for s in done if s.outcome != Outcome.OK)
+    assert started == Counter((s.name, s.start_us // 1_000_000) for s in data)
+    assert raw_sum == sum(s.end_us - s.start_us for s in done)
+    assert received == sum(s.bytes_received for s in done)
+    assert cancelled == len(data) - len(done)
+    assert [r.sequence for r in reports] == list(range(len(reports)))
+    assert recorder.dropped == recorder.pending_samples == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(parts=st.lists(VALUES, min_size=1, max_size=5), seed=st.integers(0, 1000))
+def test_merging_histograms_is_order_independent(parts: list[list[int]], seed: int) -> None:
+    encoded = []
+    for values in parts:
+        histogram = Histogram()
+        histogram.record(values)
+        encoded.append(histogram.encode())
+    merged, shuffled = Histogram(), Histogram()
+    for one in encoded:
+        merged.merge(one)
+    random.Random(seed).shuffle(encoded)
+    for one in encoded:
+        shuffled.merge(one)
+    assert merged.encode() == shuffled.encode()

@@ -1,0 +1,95 @@
+"""Histograms against exact quantiles, against the library, and against damaged input."""
+
+from __future__ import annotations
+
+import base64
+import random
+from dataclasses import replace
+
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from results.errors import HistogramError
+from results.histogram import HIGHEST_US, EncodedHistogram, Histogram
+
+QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
+
+
+def histogram_of(values: list[int]) -> Histogram:
+    histogram = Histogram()
+    histogram.record(values)
+    return histogram
+
+
+def test_an_empty_histogram_has_no_quantiles_and_no_mean() -> None:
+    assert Histogram().quantiles_us(QUANTILES) == [None] * 6
+    assert Histogram().mean_us is None
+    empty = Histogram()
+    empty.merge(Histogram().encode())
+    assert empty.count == 0
+
+
+def test_one_value_is_every_quantile() -> None:
+    assert histogram_of([1234]).quantiles_us(QUANTILES) == [1234] * 6
+
+
+def test_quantiles_are_nearest_ranks() -> None:
+    histogram = histogram_of(list(range(1, 101)))
+    assert histogram.quantiles_us((0.01, 0.07, 0.5, 0.501, 0.99, 1.0)) == [1, 7, 50, 51, 99, 100]
+
+
+def test_the_index_formula_is_the_librarys() -> None:
+    rng = random.Random(7)
+    values = [0, 1, 2047, 2048, 4095, 4096, HIGHEST_US]
+    values += [rng.randrange(2 ** rng.randrange(1, 32)) for _ in range(2000)]
+    library = HdrHistogram(1, HIGHEST_US, 3)
+    for value in values:
+        assert library.record_value(min(value, HIGHEST_US))
+    assert histogram_of(values).encode().data == library.encode().decode()
+
+
+def test_values_out_of_range_count_as_clamped() -> None:
+    histogram = histogram_of([-5, 10, HIGHEST_US + 1])
+    assert (histogram.count, histogram.clamped, histogram.max_us) == (3, 2, HIGHEST_US)
+    assert histogram.quantiles_us((0.3, 1.0)) == [0, HIGHEST_US]
+
+
+def test_merging_encoded_parts_equals_recording_all() -> None:
+    rng = random.Random(8)
+    values = [int(rng.lognormvariate(10, 2)) for _ in range(3000)]
+    merged = Histogram()
+    for start in range(0, 3000, 700):
+        merged.merge(histogram_of(values[start : start + 700]).encode())
+    assert merged.encode() == histogram_of(values).encode()
+    assert merged.mean_us == sum(values) / 3000
+
+
+@pytest.mark.parametrize("quantile", [0.0, -0.1, 1.01, float("nan")])
+def test_a_quantile_outside_of_its_range_is_refused(quantile: float) -> None:
+    with pytest.raises(ValueError, match="quantile"):
+        histogram_of([1]).quantiles_us([quantile])
+
+
+def damaged() -> list[EncodedHistogram]:
+    good = histogram_of([10, 20_000]).encode()
+    raw = base64.b64decode(good.data)
+    other_range = HdrHistogram(1, 1000, 2)
+    other_range.record_value(5)
+    return [
+        replace(good, data=""),
+        replace(good, data="no base64!"),
+        replace(good, data="äöü"),
+        replace(good, data=base64.b64encode(raw[:-3]).decode()),
+        replace(good, data=base64.b64encode(b"\0" * 60).decode()),
+        replace(good, data=base64.b64encode(raw[:20] + b"\xff\xff" + raw[22:]).decode()),
+        replace(good, data="A" * 300_000),
+        replace(good, count=3),
+        replace(good, max_us=10),
+        EncodedHistogram(1, 5, 5, 0, other_range.encode().decode()),
+    ]
+
+
+@pytest.mark.parametrize("encoded", damaged())
+def test_a_damaged_histogram_is_a_clear_error(encoded: EncodedHistogram) -> None:
+    with pytest.raises(HistogramError):
+        Histogram().merge(encoded)
