@@ -85,6 +85,9 @@ class NotFound(FoundationError):
 
 
 class MethodNotAllowed(FoundationError):
+    """`allow` becomes the Allow header: the methods that the path takes."""
+
+    allow = b""
     code = "method_not_allowed"
     status = 405
 

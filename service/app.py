@@ -1,0 +1,182 @@
+"""Wiring of one node: what exists, in which order it opens and closes, which app it answers with.
+
+Only wiring: every decision is in the module that it belongs to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+from structlog.typing import FilteringBoundLogger
+
+from service import openapi, refusal
+from service.auth import Tokens
+from service.dispatch import Dispatch
+from service.emulation import EmulatedLatency
+from service.errors import FoundationError, StorageError
+from service.events.intake import Intake, IntakeLimits
+from service.events.routes import event_routes, event_twin, twin_routes
+from service.events.sqlite import SqliteEventStore
+from service.events.store import EventStore
+from service.fastlane import FastLane
+from service.feed_stream import FeedSource
+from service.health import VERSION, assess
+from service.schema import Health
+from service.settings import Settings
+from service.telemetry.exposition import Exposition
+from service.telemetry.meter import Meter
+from service.telemetry.routes import system_routes
+from service.workloads.routes import workload_routes
+from service.workloads.saas import SaasWorkload
+from service.workloads.saas_session import EndedSessions, SessionSigner
+
+ENDED_SESSIONS = 100_000
+_RECOVERY_RETRY_S = 1.0
+
+
+class Node:
+    """An open node. Made by `open_node`; `begin_shutdown`, then `close` end it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        log: FilteringBoundLogger,
+        store: EventStore,
+        meter: Meter,
+    ) -> None:
+        self.settings = settings
+        self.url = url
+        self.log = log
+        self.store = store
+        self.meter = meter
+        self.stopping = asyncio.Event()
+        self.emulation = EmulatedLatency(settings.emulated_latency)
+        self.saas = SaasWorkload(
+            store,
+            meter,
+            self.emulation,
+            SessionSigner(_secret(settings.session_secret), settings.session_ttl_s),
+            EndedSessions(ENDED_SESSIONS),
+            node=settings.name,
+            require_session=settings.saas_require_session,
+            clock_us=clock_us,
+        )
+        self.connections: Callable[[], int] = lambda: 0
+        self._recovery: asyncio.Task[None] | None = None
+
+    def count_connections(self, count: Callable[[], int]) -> None:
+        """Where /metrics asks how many connections are open."""
+        self.connections = count
+
+    def start(self) -> None:
+        self._recovery = asyncio.create_task(self._recover())
+
+    def refused(self, error: FoundationError) -> None:
+        """The protocol refused a request before any route was known."""
+        self.meter.refusals[error.code] += 1
+        self.log.info("refused", code=error.code, status=error.status)
+
+    def health(self) -> Health:
+        return assess(self.settings, self.store, self.meter, stopping=self.stopping.is_set())
+
+    def begin_shutdown(self) -> None:
+        """End every wait and every feed now; requests in flight are still answered."""
+        self.stopping.set()
+        self.emulation.end()
+
+    async def close(self) -> None:
+        """Drain and checkpoint the store. Raises StorageError."""
+        self.begin_shutdown()
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.wait([self._recovery], timeout=1.0)
+        await self.store.close()
+
+    async def _recover(self) -> None:
+        """Read the workloads' state back from the log, again until it works."""
+        while True:
+            try:
+                await self.saas.recover()
+                return
+            except FoundationError as error:
+                self.log.warning("recovery postponed", code=error.code, error=str(error))
+            await asyncio.sleep(_RECOVERY_RETRY_S)
+
+
+async def open_node(settings: Settings, url: str, log: FilteringBoundLogger) -> Node:
+    """Open the store and everything on it. Raises StorageError with the remedy."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make {settings.data}: {error.strerror}: choose a writable --data"
+        ) from None
+    meter = Meter()
+    store = await SqliteEventStore.open(
+        settings.data / "events.db",
+        node=settings.name,
+        metadata_index=settings.metadata_index,
+        observer=meter,
+    )
+    node = Node(settings, url, log, store, meter)
+    node.start()
+    return node
+
+
+def build_app(node: Node) -> ASGIApp:
+    """The node's ASGI app: the edge, the fast lane, FastAPI behind it."""
+    settings = node.settings
+    lane = FastLane(node.store, Intake(IntakeLimits(), clock_us), node.saas)
+    return Dispatch(
+        lane.find,
+        _slow_lane(node, lane),
+        Tokens.of(settings.client_token, settings.peer_token),
+        node.meter,
+        node.log,
+        log_successes=settings.log_level == "debug",
+    )
+
+
+def _slow_lane(node: Node, lane: FastLane) -> FastAPI:
+    settings = node.settings
+    app = FastAPI(
+        title="Foundation node",
+        version=VERSION,
+        description="An event store and the workloads of the load tests.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    openapi.install(app)
+    feeds = FeedSource(node.store, node.stopping, node.meter.feed_opened)
+    app.include_router(
+        system_routes(
+            node.health, Exposition(node.meter, node.store.stats, lambda: node.connections())
+        )
+    )
+    app.include_router(twin_routes(lane))
+    app.include_router(
+        event_routes(
+            node.store, feeds, node.meter, node=settings.name, max_feeds=settings.max_feeds
+        )
+    )
+    app.include_router(event_twin(lane))
+    app.include_router(workload_routes(node.saas))
+    refusal.install(app)
+    return app
+
+
+def clock_us() -> int:
+    """Wall clock, microseconds since the epoch."""
+    return time.time_ns() // 1_000
+
+
+def _secret(given: SecretStr | None) -> bytes:
+    """The sessions' secret; without one, sessions end with this process and hold only here."""
+    return secrets.token_bytes(32) if given is None else given.get_secret_value().encode()

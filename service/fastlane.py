@@ -1,0 +1,109 @@
+"""The hot routes as bare handlers, dispatched before FastAPI's router (D2).
+
+They do what FastAPI's routes do, with the same models, errors and answers, for a third of the CPU
+(12,400 against 5,000 requests/s on one core, design D2). Each also has a documented twin among
+FastAPI's routes that calls the same handler, so a request that the look-up here misses (a percent-
+encoded path, say) is answered the same. This module must not know how events are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, get_args
+from uuid import UUID
+
+import orjson
+
+from service import body as bodies
+from service import correlation
+from service.dispatch import Answer, FastRequest, FastRoute
+from service.errors import InvalidInput
+from service.events.intake import Intake
+from service.events.store import EventStore, Stored
+from service.schema import SaasAction
+from service.workloads.saas import SaasWorkload
+
+EVENT: Final = "POST /v1/events"
+BATCH: Final = "POST /v1/events/batch"
+GET_EVENT: Final = "GET /v1/events/{id}"
+SAAS: Final = "POST /v1/saas/actions/{action}"
+
+_EVENTS_PREFIX: Final = "/v1/events/"
+_UUID_PATH_CHARS: Final = len(_EVENTS_PREFIX) + 36
+
+
+class FastLane:
+    """The hot routes of one node."""
+
+    def __init__(self, store: EventStore, intake: Intake, saas: SaasWorkload) -> None:
+        self._store = store
+        self._intake = intake
+        self._saas = saas
+        self._get: FastRoute = (GET_EVENT, self.get_event)
+        self._posts: dict[str, FastRoute] = {
+            "/v1/events": (EVENT, self.post_event),
+            "/v1/events/batch": (BATCH, self.post_batch),
+        }
+        for action in get_args(SaasAction):
+            self._posts[f"/v1/saas/actions/{action}"] = (SAAS, partial(saas.act, action))
+
+    def find(self, method: str, path: str) -> FastRoute | None:
+        """The hot route for this request, if it is one."""
+        if method == "POST":
+            return self._posts.get(path)
+        if method == "GET" and len(path) == _UUID_PATH_CHARS and path.startswith(_EVENTS_PREFIX):
+            return self._get
+        return None
+
+    async def post_event(self, request: FastRequest) -> Answer:
+        """201 with a Receipt once the event is on disk, 200 for a retry."""
+        bodies.media_type(request.headers, bodies.JSON)
+        body = await bodies.read(request.receive)
+        write = self._intake.one(body, request.correlation_id)
+        stored = await self._store.append(write)
+        return Answer(
+            200 if stored.duplicate else 201,
+            orjson.dumps(_receipt(stored)),
+            request.correlation_id or stored.correlation_id,
+        )
+
+    async def post_batch(self, request: FastRequest) -> Answer:
+        """201 with a BatchReceipt once all are on disk, 200 when all had been before."""
+        kind = bodies.media_type(request.headers, bodies.JSON, bodies.NDJSON)
+        body = await bodies.read(request.receive)
+        correlation_id = request.correlation_id or correlation.make()
+        read = self._intake.lines if kind == bodies.NDJSON else self._intake.array
+        stored = await self._store.append_batch(read(body, correlation_id))
+        return Answer(
+            200 if all(one.duplicate for one in stored) else 201, _receipts(stored), correlation_id
+        )
+
+    async def get_event(self, request: FastRequest) -> Answer:
+        """200 with the Event."""
+        try:
+            event_id = UUID(request.path[len(_EVENTS_PREFIX) :])
+        except ValueError:
+            raise InvalidInput("id: not a UUID") from None
+        event = await self._store.get(event_id.bytes)
+        return Answer(
+            200,
+            event.model_dump_json().encode("utf-8"),
+            request.correlation_id or event.correlation_id,
+        )
+
+
+def _receipt(stored: Stored) -> dict[str, object]:
+    """A `schema.Receipt`."""
+    return {
+        "id": UUID(bytes=stored.id),
+        "seq": stored.seq,
+        "created_at": stored.created_at,
+        "correlation_id": stored.correlation_id,
+        "stream_version": stored.stream_version,
+        "duplicate": stored.duplicate,
+    }
+
+
+def _receipts(stored: Sequence[Stored]) -> bytes:
+    return orjson.dumps({"receipts": [_receipt(one) for one in stored]})

@@ -1,0 +1,78 @@
+"""Structured logs of a node: JSON lines on stderr, coloured text when that is a terminal.
+
+Every line carries the node's name and the run's id. Bodies and secrets are never logged, control
+characters are escaped so that a client cannot forge a line, and a level that is off costs one
+attribute look-up. The standard library's loggers (uvicorn, asyncio) come out here as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from service.settings import Settings
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(settings: Settings) -> FilteringBoundLogger:
+    """Set this process's logging up (once, at a process's edge) and return the node's logger."""
+    level = _LEVELS[settings.log_level]
+    plain = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if plain
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            escape_control,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    log: FilteringBoundLogger = structlog.get_logger().bind(node=settings.name)
+    if settings.run_id:
+        log = log.bind(run_id=settings.run_id)
+    root = logging.getLogger()
+    root.handlers[:] = [_Forward(log)]
+    root.setLevel(max(level, logging.WARNING))
+    return log
+
+
+def escape_control(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Replace control characters and line separators in every text by their escapes."""
+    for key, value in event.items():
+        if isinstance(value, str) and key != "exception" and _CONTROL.search(value):
+            event[key] = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+    return event
+
+
+class _Forward(logging.Handler):
+    """Hands records of the standard library's loggers to structlog."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.log(
+            record.levelno,
+            record.getMessage(),
+            logger=record.name,
+            exc_info=record.exc_info or None,
+        )

@@ -1,0 +1,96 @@
+"""The OpenAPI document, built when it is first asked for (D2).
+
+FastAPI knows its own routes; what the fast handlers and the query string parse themselves is
+added here from the same models that they validate with, so that document and behaviour agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.fastlane import BATCH, EVENT, SAAS
+from service.query_string import METADATA_PREFIX, EventFilter
+from service.schema import MAX_BATCH_EVENTS, NewEvent, SaasRequest
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+_MODELS: Final[tuple[type[BaseModel], ...]] = (NewEvent, SaasRequest)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app.openapi()` answer with the completed document; nothing is built yet."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _build(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _build(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in _MODELS], ref_template=_REFERENCE
+    )
+    document["components"]["schemas"].update(definitions["$defs"])
+    for route, content in _bodies().items():
+        _operation(document, route)["requestBody"] = {"required": True, "content": content}
+    _operation(document, "GET /v1/events")["parameters"] = _query_parameters()
+    for path in document["paths"].values():
+        for operation in path.values():
+            _mark_problems(operation)
+    return document
+
+
+def _bodies() -> dict[str, dict[str, Any]]:
+    """Route -> media type -> schema of what the fast handlers take."""
+    event = {"$ref": _REFERENCE.format(model=NewEvent.__name__)}
+    action = {"$ref": _REFERENCE.format(model=SaasRequest.__name__)}
+    batch = {"type": "array", "items": event, "minItems": 1, "maxItems": MAX_BATCH_EVENTS}
+    return {
+        EVENT: {"application/json": {"schema": event}},
+        BATCH: {
+            "application/json": {"schema": batch},
+            "application/x-ndjson": {"schema": event},
+        },
+        SAAS: {"application/json": {"schema": action}},
+    }
+
+
+def _query_parameters() -> list[dict[str, Any]]:
+    properties: Mapping[str, Any] = EventFilter.model_json_schema()["properties"]
+    fixed = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in properties.items()
+    ]
+    metadata = {
+        "name": f"{METADATA_PREFIX}{{key}}",
+        "in": "query",
+        "required": False,
+        "description": "any number of filters, such as metadata.tenant=acme",
+        "schema": {"type": "string"},
+    }
+    return [*fixed, metadata]
+
+
+def _operation(document: dict[str, Any], route: str) -> dict[str, Any]:
+    method, path = route.split(" ")
+    operation: dict[str, Any] = document["paths"][path][method.lower()]
+    return operation
+
+
+def _mark_problems(operation: dict[str, Any]) -> None:
+    """Errors are application/problem+json, not FastAPI's own shape."""
+    for status, response in operation["responses"].items():
+        if status >= "400" and "application/json" in response.get("content", {}):
+            response["content"] = {
+                "application/problem+json": {"schema": {"$ref": _REFERENCE.format(model="Problem")}}
+            }

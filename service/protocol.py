@@ -1,0 +1,302 @@
+"""HTTP/1.1 with limits: uvicorn's httptools protocol, plus what it does not bound (D10).
+
+uvicorn takes headers and bodies of any size and waits for them for ever. Here headers, bodies
+(declared or chunked), open connections and every wait are bounded. One connection's life:
+
+    HEAD    from the connection or a request's first byte; ends within the header deadline
+    BODY    headers complete, body arriving; ends within the body deadline
+    BUSY    the request is complete and being answered; only a client that stops reading is timed
+    IDLE    between requests, kept alive
+    LINGER  refused: the answer is out, what still arrives is thrown away, then the end
+
+Deadlines need no timer per request: `sweep` compares timestamps twice a second. Duplicate or
+contradicting framing headers are the parser's to refuse. This module must not know any route's
+meaning; it is told which paths may carry large bodies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from service import problem
+from service.errors import (
+    FoundationError,
+    HeadersTooLarge,
+    MalformedRequest,
+    Overloaded,
+    PayloadTooLarge,
+    RequestTimeout,
+)
+
+HEAD: Final = 0
+BODY: Final = 1
+BUSY: Final = 2
+IDLE: Final = 3
+LINGER: Final = 4
+
+LINGER_S = 1.0
+"""How long a refused client may go on sending before the connection is cut: closing at once would
+reset it, and the reset can overtake the answer."""
+
+_REFUSED_BACKLOG = 1_024
+"""Connections over the maximum that may linger for their 503; beyond these they are just cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Sizes in bytes, times in seconds. `large_bodies` are the paths with the larger limit."""
+
+    max_header_bytes: int
+    max_body_bytes: int
+    max_large_body_bytes: int
+    large_bodies: frozenset[bytes]
+    header_deadline_s: float
+    body_deadline_s: float
+    keep_alive_s: float
+    max_connections: int
+
+
+class NodeProtocol(HttpToolsProtocol):
+    """One connection. `refused` is told of each refusal (for metrics and the log)."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: ConnectionLimits,
+        refused: Callable[[FoundationError], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._refused = refused
+        self._phase: int = HEAD
+        self._since_s = self.loop.time()
+        self._stalled_since_s: float | None = None
+        self._messages = 0
+        self._header_bytes = 0
+        self._fed_header_bytes = 0
+        self._body_bytes = 0
+        self._body_limit = 0
+        self._content_length = 0
+        self._refusal: FoundationError | None = None
+        self._refusal_waits = False
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        surplus = len(self.connections) - self._limits.max_connections
+        if surplus > _REFUSED_BACKLOG:
+            transport.abort()
+        elif surplus > 0:
+            self._refuse(
+                Overloaded(f"{self._limits.max_connections} connections are open, the maximum")
+            )
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase == LINGER:
+            return
+        message = self._messages if self._phase == HEAD else -1
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # answered as the plain HTTP request that it also is
+        except httptools.HttpParserError as error:
+            self._refuse(self._refusal or MalformedRequest(f"this is not HTTP/1.1: {error}"))
+            return
+        if self._phase == HEAD and self._messages == message:
+            # The parser buffers an unfinished header, so what it was fed has to be counted too.
+            self._fed_header_bytes += len(data)
+            if self._fed_header_bytes > self._limits.max_header_bytes:
+                self._refuse(self._headers_too_large())
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client may end its side after a whole request and still gets the answer; a streamed
+        answer ends, since a reader that went away looks the same."""
+        cycle = self.cycle
+        if self._phase != BUSY or cycle is None or cycle.response_started:
+            return False
+        cycle.keep_alive = False
+        return True
+
+    def pause_writing(self) -> None:
+        self._stalled_since_s = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stalled_since_s = None
+        super().resume_writing()
+
+    # The parser's callbacks. An exception here comes out of feed_data as HttpParserError.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._messages += 1
+        self._phase = HEAD
+        self._since_s = self.loop.time()
+        self._header_bytes = self._fed_header_bytes = self._body_bytes = self._content_length = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count_header(len(url))
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_header(len(name) + len(value) + 4)
+        name = name.lower()
+        if name == b"content-length":
+            self._content_length = int(value)
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        limits = self._limits
+        path = self.url.partition(b"?")[0]
+        large = path in limits.large_bodies
+        self._body_limit = limits.max_large_body_bytes if large else limits.max_body_bytes
+        if self._content_length > self._body_limit:
+            self._stop(self._body_too_large())
+        super().on_headers_complete()
+        self._phase = BODY
+        self._since_s = self.loop.time()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._body_limit:
+            self._stop(self._body_too_large())
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._phase = IDLE
+            self._since_s = self.loop.time()
+        else:
+            self._phase = BUSY
+
+    def on_response_complete(self) -> None:
+        """uvicorn arms its keep-alive timer here; `sweep` makes that timer needless."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._refusal_waits:
+            self._write_refusal()
+        elif self._phase == BUSY:
+            self._phase = IDLE
+            self._since_s = self.loop.time()
+
+    # Deadlines
+
+    def sweep(self, now_s: float) -> None:
+        """End what is overdue at `now_s` (the loop's clock)."""
+        limits = self._limits
+        stalled_s = self._stalled_since_s
+        if stalled_s is not None and now_s - stalled_s > limits.body_deadline_s:
+            self.transport.abort()
+            return
+        phase = self._phase
+        if phase == BUSY or self._refusal_waits:
+            return
+        age_s = now_s - self._since_s
+        if phase == IDLE:
+            if age_s > limits.keep_alive_s:
+                self.transport.close()
+        elif phase == HEAD:
+            if age_s > limits.header_deadline_s:
+                self._end_head()
+        elif phase == BODY:
+            if self.flow is not None and self.flow.read_paused:
+                self._since_s = now_s  # it is us who do not read
+            elif age_s > limits.body_deadline_s:
+                self._refuse(
+                    RequestTimeout(f"the body did not arrive within {limits.body_deadline_s:g} s")
+                )
+        elif age_s > LINGER_S:
+            self.transport.abort()
+
+    def _end_head(self) -> None:
+        if self._messages == 0 or self._header_bytes + self._fed_header_bytes == 0:
+            self.transport.close()  # nothing was asked, so there is nothing to answer
+            return
+        limit_s = self._limits.header_deadline_s
+        self._refuse(RequestTimeout(f"the headers did not arrive within {limit_s:g} s"))
+
+    # Refusals
+
+    def _count_header(self, size_bytes: int) -> None:
+        self._header_bytes += size_bytes
+        if self._header_bytes > self._limits.max_header_bytes:
+            self._stop(self._headers_too_large())
+
+    def _headers_too_large(self) -> FoundationError:
+        return HeadersTooLarge(
+            f"request line and headers may take {self._limits.max_header_bytes} bytes together"
+        )
+
+    def _body_too_large(self) -> FoundationError:
+        return PayloadTooLarge(
+            f"the body may take {self._body_limit} bytes here: send less, or several batches"
+        )
+
+    def _stop(self, error: FoundationError) -> None:
+        """Leave the parser: `data_received` catches what it makes of this."""
+        self._refusal = error
+        raise error
+
+    def _refuse(self, error: FoundationError) -> None:
+        """Answer `error` in this request's turn, then end the connection."""
+        self._refusal = error
+        has_cycle = self._phase == BODY
+        self._phase = LINGER
+        cycle = self.cycle
+        if has_cycle and self.pipeline:
+            self.pipeline.popleft()  # its turn never came; older ones are still being answered
+            self._refusal_waits = True
+        elif has_cycle:
+            self._abandon()
+        elif cycle is not None and not cycle.response_complete:
+            self._refusal_waits = True
+        else:
+            self._write_refusal()
+
+    def _abandon(self) -> None:
+        """The handler waits for a body that will not come: it sees a disconnect."""
+        cycle = self.cycle
+        answered = cycle.response_started
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if answered:
+            self.transport.close()
+        else:
+            self._write_refusal()
+
+    def _write_refusal(self) -> None:
+        error = self._refusal
+        assert error is not None
+        self._refusal_waits = False
+        self._since_s = self.loop.time()
+        self._refused(error)
+        status, headers, body = problem.render(error, None)
+        parts = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"connection: close\r\n\r\n", body)
+        self.transport.write(b"".join(parts))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
