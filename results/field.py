@@ -88,6 +88,14 @@ class Fields:
             raise self._wrong(name, "a list", value)
         return list(value)
 
+    def wholes(self, name: str) -> list[int]:
+        where = f"{self._where}, {name}"
+        return [Fields({"entry": v}, where).whole("entry", least=0) for v in self.items(name)]
+
+    def number_list(self, name: str) -> list[float]:
+        where = f"{self._where}, {name}"
+        return [Fields({"entry": v}, where).number("entry") for v in self.items(name)]
+
     def row(self, name: str, length: int) -> list[object]:
         values = self.items(name)
         if len(values) != length:

@@ -1,0 +1,258 @@
+"""The timeline: everything a run's verdict is computed from, in one append-only file.
+
+`timeline.jsonl` holds one JSON object a line; `docs/results.md` describes every kind. This module
+holds the kinds as dataclasses and the writer; `timeline_reader.py` reads them back. It must not
+compute statistics.
+
+The writer's life cycle: created with the header, then any records in any order, then `end`.
+Every line is written and flushed on its own, so that a killed run leaves at most one torn line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from results.errors import TimelineError
+from results.second import SecondReport
+
+VERSION = 1
+"""Raised when a reader of before could misunderstand a line. Readers refuse other versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """`origin_us` is second 0 in microseconds since the epoch; every `t_s` counts from it."""
+
+    run_id: str
+    scenario: str
+    origin_us: int
+
+
+class PhaseLike(Protocol):
+    """What `Plan.of` needs of a profile's phase."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def end_s(self) -> float: ...
+
+
+class ProfileLike(Protocol):
+    """What `Plan.of` needs of a profile; `results` does not import `shapes`."""
+
+    @property
+    def duration_s(self) -> float: ...
+
+    def phases(self) -> Sequence[PhaseLike]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPhase:
+    name: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The scaled profile: `users[i]` is what the tick at second i hands over.
+
+    `user_seconds[i]` is the profile's integral over second i, and `mean_cycle_s` the mean time of
+    a user's cycle: together the starts that *achieved* expects. None: the scenario has no cycle.
+    """
+
+    duration_s: float
+    phases: tuple[PlannedPhase, ...]
+    users: tuple[int, ...]
+    user_seconds: tuple[float, ...]
+    mean_cycle_s: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        profile: ProfileLike,
+        *,
+        users: Sequence[int],
+        user_seconds: Sequence[float],
+        mean_cycle_s: float | None,
+    ) -> Plan:
+        """From a profile and `planned_users`, `planned_user_seconds` of `shapes.phased`."""
+        phases = tuple(PlannedPhase(p.name, p.start_s, p.end_s) for p in profile.phases())
+        return cls(profile.duration_s, phases, tuple(users), tuple(user_seconds), mean_cycle_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Users that ran at `t_s`, as the runner counted them."""
+
+    t_s: float
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Figures of one generator process at `t_s`; `results.generator` says which ones it judges."""
+
+    t_s: float
+    source: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """Something worth a mark on a plot: `label` says what kind, `text` what happened."""
+
+    t_s: float
+    label: str
+    text: str
+
+
+class EndReason(StrEnum):
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The run is over. `reports` says how many reports each source has sent."""
+
+    t_s: float
+    reason: EndReason
+    detail: str = ""
+    reports: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A whole timeline as read. `reports` holds each (source, sequence) once.
+
+    `checks` are the declared checks in their dict form (see `results.check`). `torn` says that the
+    last line was cut off, `duplicates` how many reports had been there before.
+    """
+
+    header: Header
+    plan: Plan | None = None
+    checks: tuple[Mapping[str, object], ...] = ()
+    reports: tuple[SecondReport, ...] = ()
+    progress: tuple[Progress, ...] = ()
+    health: tuple[Health, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    end: End | None = None
+    torn: bool = False
+    duplicates: int = 0
+
+    def lost_reports(self) -> dict[str, int]:
+        """Reports that are known to have been sent and are not here, by source."""
+        seen: dict[str, set[int]] = {}
+        for report in self.reports:
+            seen.setdefault(report.source, set()).add(report.sequence)
+        sent = dict(self.end.reports) if self.end is not None else {}
+        lost = {}
+        for source in sorted(seen.keys() | sent.keys()):
+            known = seen.get(source, set())
+            count = max(sent.get(source, 0), max(known, default=-1) + 1) - len(known)
+            if count:
+                lost[source] = count
+        return lost
+
+
+class TimelineWriter:
+    """Appends records to a new timeline file. Owns the file; use it as a context manager.
+
+    Raises TimelineError when the file exists or cannot be written; after a failed write every
+    further one is refused, since the line before it may be torn.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._path = path
+        self._failed = False
+        try:
+            self._file = path.open("x", encoding="utf-8", newline="\n", buffering=1)
+        except FileExistsError as error:
+            raise TimelineError(
+                f"{path} exists: a timeline is never continued, use another run id"
+            ) from error
+        except OSError as error:
+            raise TimelineError(f"cannot create {path}: {error.strerror}") from error
+        self._write(
+            "header",
+            version=VERSION,
+            run_id=header.run_id,
+            scenario=header.scenario,
+            origin_us=header.origin_us,
+        )
+
+    def plan(self, plan: Plan) -> None:
+        self._write(
+            "plan",
+            duration_s=plan.duration_s,
+            mean_cycle_s=plan.mean_cycle_s,
+            phases=[[p.name, p.start_s, p.end_s] for p in plan.phases],
+            users=list(plan.users),
+            user_seconds=list(plan.user_seconds),
+        )
+
+    def checks(self, checks: Sequence[Mapping[str, object]]) -> None:
+        """The declared checks in their dict form, so that the verdict can be computed again."""
+        self._write("checks", checks=[dict(check) for check in checks])
+
+    def second(self, report: SecondReport) -> None:
+        self._write("second", **report.as_dict())
+
+    def progress(self, progress: Progress) -> None:
+        self._write("progress", t_s=progress.t_s, users=progress.users)
+
+    def health(self, health: Health) -> None:
+        self._write("health", t_s=health.t_s, source=health.source, values=dict(health.values))
+
+    def annotation(self, annotation: Annotation) -> None:
+        self._write("annotation", t_s=annotation.t_s, label=annotation.label, text=annotation.text)
+
+    def end(self, end: End) -> None:
+        self._write(
+            "end",
+            t_s=end.t_s,
+            reason=end.reason.value,
+            detail=end.detail,
+            reports=dict(end.reports),
+        )
+
+    def _write(self, kind: str, **fields: object) -> None:
+        if self._failed:
+            raise TimelineError(f"{self._path}: an earlier write failed, nothing more is written")
+        line = json.dumps({"kind": kind, **fields}, allow_nan=False, separators=(",", ":"))
+        try:
+            self._file.write(line + "\n")
+        except OSError as error:
+            self._failed = True
+            raise TimelineError(
+                f"cannot write {self._path}: {error.strerror}: free space on that disk or use "
+                "--results-dir"
+            ) from error
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:
+            # What a failed write left in the buffer is refused again here.
+            self._failed = True
+            raise TimelineError(f"cannot close {self._path}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

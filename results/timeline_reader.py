@@ -1,0 +1,190 @@
+"""Reads a timeline back into its dataclasses, strictly.
+
+Another version, an unknown kind, a missing field or a wrong type is an error that names file and
+line: a verdict must not rest on a half-understood file. The one thing that is forgiven is a torn
+last line, which a killed run leaves; it is reported. This module must not compute statistics.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from results.errors import TimelineError
+from results.field import Fields
+from results.second import SecondReport
+from results.timeline import (
+    VERSION,
+    Annotation,
+    End,
+    EndReason,
+    Header,
+    Health,
+    Plan,
+    PlannedPhase,
+    Progress,
+    Timeline,
+)
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""A second of 20 endpoints takes 25 kB; a longer line is another file."""
+
+
+def read_timeline(path: Path) -> Timeline:
+    """Raises TimelineError when the file cannot be read or is not a timeline of this version."""
+    collected = _Collected()
+    number = 0
+    try:
+        with path.open("rb") as lines:
+            while line := lines.readline(MAX_LINE_BYTES):
+                number += 1
+                if _is_torn(line):
+                    if len(line) >= MAX_LINE_BYTES:
+                        raise ValueError(f"the line is longer than {MAX_LINE_BYTES} bytes")
+                    collected.torn = True
+                    break
+                collected.take(line)
+    except ValueError as error:
+        raise TimelineError(f"{path}, line {number}: {error}") from error
+    except OSError as error:
+        raise TimelineError(f"cannot read {path}: {error.strerror}") from error
+    return collected.timeline(path)
+
+
+def _is_torn(line: bytes) -> bool:
+    """Without its newline the writer was cut off, unless just the newline is missing."""
+    if line.endswith(b"\n"):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return True
+    return False
+
+
+class _Collected:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.header: Header | None = None
+        self.plan: Plan | None = None
+        self.checks: tuple[dict[str, object], ...] = ()
+        self.reports: list[SecondReport] = []
+        self.progress: list[Progress] = []
+        self.health: list[Health] = []
+        self.annotations: list[Annotation] = []
+        self.end: End | None = None
+        self.torn = False
+        self.duplicates = 0
+        self._seen: set[tuple[str, int]] = set()
+
+    def take(self, line: bytes) -> None:
+        data = _parsed(line)
+        kind = data.pop("kind", None)
+        if self.header is None and kind != "header":
+            raise ValueError("a timeline begins with its header")
+        fields = Fields(data, str(kind))
+        match kind:
+            case "header":
+                self._take_header(fields)
+            case "plan":
+                self.plan = _plan(fields)
+            case "checks":
+                self.checks = tuple(_table(item) for item in fields.items("checks"))
+            case "second":
+                self._take_report(SecondReport.from_dict(data))
+                return
+            case "progress":
+                self.progress.append(Progress(fields.number("t_s"), fields.whole("users", least=0)))
+            case "health":
+                self.health.append(
+                    Health(fields.number("t_s"), fields.text("source"), fields.numbers("values"))
+                )
+            case "annotation":
+                self.annotations.append(
+                    Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
+                )
+            case "end":
+                self.end = _end(fields)
+            case _:
+                raise ValueError(f"unknown kind {kind!r}")
+        fields.end()
+
+    def _take_header(self, fields: Fields) -> None:
+        version = fields.whole("version")
+        if version != VERSION:
+            raise ValueError(
+                f"the timeline has version {version}, this suite reads version {VERSION}: use the "
+                "version of the suite that wrote it"
+            )
+        if self.header is not None:
+            raise ValueError("a second header")
+        self.header = Header(
+            fields.text("run_id"), fields.text("scenario"), fields.whole("origin_us")
+        )
+
+    def _take_report(self, report: SecondReport) -> None:
+        key = (report.source, report.sequence)
+        if key in self._seen:
+            self.duplicates += 1
+            return
+        self._seen.add(key)
+        self.reports.append(report)
+
+    def timeline(self, path: Path) -> Timeline:
+        if self.header is None:
+            raise TimelineError(f"{path}: the file has no header line, so nothing was recorded")
+        return Timeline(
+            self.header,
+            self.plan,
+            self.checks,
+            tuple(self.reports),
+            tuple(self.progress),
+            tuple(self.health),
+            tuple(self.annotations),
+            self.end,
+            self.torn,
+            self.duplicates,
+        )
+
+
+def _parsed(line: bytes) -> dict[str, object]:
+    try:
+        data = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("the line is nested too deeply") from error
+    if not isinstance(data, dict):
+        raise ValueError("a line holds one JSON object")
+    return data
+
+
+def _table(item: object) -> dict[str, object]:
+    return Fields({"item": item}, "checks").table("item")
+
+
+def _plan(fields: Fields) -> Plan:
+    plan = Plan(
+        duration_s=fields.number("duration_s"),
+        mean_cycle_s=fields.optional_number("mean_cycle_s"),
+        phases=tuple(_phase(item) for item in fields.items("phases")),
+        users=tuple(fields.wholes("users")),
+        user_seconds=tuple(fields.number_list("user_seconds")),
+    )
+    if plan.mean_cycle_s is not None and plan.mean_cycle_s <= 0:
+        raise ValueError(f"plan: 'mean_cycle_s' must be above 0, not {plan.mean_cycle_s}")
+    return plan
+
+
+def _phase(item: object) -> PlannedPhase:
+    name, start_s, end_s = Fields({"phase": item}, "plan").row("phase", 3)
+    inner = Fields({"name": name, "start_s": start_s, "end_s": end_s}, "plan, phase")
+    return PlannedPhase(inner.text("name"), inner.number("start_s"), inner.number("end_s"))
+
+
+def _end(fields: Fields) -> End:
+    reason = fields.text("reason")
+    if reason not in set(EndReason):
+        raise ValueError(f"end: unknown reason {reason!r}")
+    return End(
+        fields.number("t_s"), EndReason(reason), fields.text("detail"), fields.counts("reports")
+    )

@@ -1,0 +1,186 @@
+"""The verdict: one word and one exit code for a run, with reasons in plain words.
+
+Precedence (D15): bad configuration, then aborted, failed, inconclusive, passed. A generator that
+was not fit voids everything but what it cannot have caused. This module must not read files or
+compute statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
+
+from results.check import CheckResult, Status
+from results.generator import Finding
+from results.statistic import EndpointStats, Latency, WindowStats
+
+
+class Verdict(StrEnum):
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ABORTED = "ABORTED"
+
+
+class ExitCode(IntEnum):
+    """Of every command that judges a run; 2 is left to usage errors of the shell and Locust."""
+
+    PASS = 0
+    FAIL = 1
+    INCONCLUSIVE = 3
+    BAD_CONFIGURATION = 4
+    ABORTED = 5
+
+
+PRECEDENCE = (
+    ExitCode.BAD_CONFIGURATION,
+    ExitCode.ABORTED,
+    ExitCode.FAIL,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.PASS,
+)
+"""First wins."""
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The one that takes precedence. No code at all is INCONCLUSIVE: nothing was judged."""
+    return min(codes, key=PRECEDENCE.index, default=ExitCode.INCONCLUSIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A run's verdict and all that it rests on."""
+
+    verdict: Verdict
+    exit_code: ExitCode
+    reasons: tuple[str, ...]
+    results: tuple[CheckResult, ...]
+    windows: tuple[WindowStats, ...]
+    findings: tuple[Finding, ...]
+    audit: Mapping[str, object] = field(default_factory=dict)
+
+
+def judge(
+    results: Sequence[CheckResult],
+    *,
+    windows: Sequence[WindowStats] = (),
+    findings: Sequence[Finding] = (),
+    aborted: str | None = None,
+    bad_configuration: str | None = None,
+    doubts: Sequence[str] = (),
+    audit: Mapping[str, object] | None = None,
+) -> Judgement:
+    """`findings` say why the generator was not fit, `doubts` what else makes a run inconclusive.
+
+    With findings, a failed check that is not firm becomes INCONCLUSIVE, and so does the run unless
+    a firm one stays. A run without checks is INCONCLUSIVE.
+    """
+    shown = tuple(_softened(result) if findings else result for result in results)
+    raised: list[tuple[ExitCode, str]] = []
+    if bad_configuration is not None:
+        raised.append((ExitCode.BAD_CONFIGURATION, bad_configuration))
+    if aborted is not None:
+        raised.append((ExitCode.ABORTED, f"the run did not reach its end: {aborted}"))
+    raised += [(ExitCode.FAIL, r.reason) for r in shown if r.status is Status.FAIL]
+    raised += [(ExitCode.INCONCLUSIVE, finding.text) for finding in findings]
+    raised += [(ExitCode.INCONCLUSIVE, doubt) for doubt in doubts]
+    raised += [(ExitCode.INCONCLUSIVE, r.reason) for r in shown if r.status is Status.INCONCLUSIVE]
+    if not results:
+        raised.append((ExitCode.INCONCLUSIVE, "no checks were declared, so nothing was judged"))
+    exit_code = worst([code for code, _ in raised] or [ExitCode.PASS])
+    reasons = [text for _, text in sorted(raised, key=lambda item: PRECEDENCE.index(item[0]))]
+    if exit_code is ExitCode.PASS:
+        held = "the only check holds" if len(shown) == 1 else f"all {len(shown)} checks hold"
+        reasons = [f"{held} and the generator was fit"]
+    return Judgement(
+        _verdict_of(exit_code),
+        exit_code,
+        tuple(dict.fromkeys(reasons)),
+        shown,
+        tuple(windows),
+        tuple(findings),
+        audit or {},
+    )
+
+
+def _softened(result: CheckResult) -> CheckResult:
+    if result.status is not Status.FAIL or result.firm:
+        return result
+    reason = f"{result.reason}, but the generator was not fit, so this proves nothing"
+    return replace(result, status=Status.INCONCLUSIVE, reason=reason)
+
+
+def _verdict_of(exit_code: ExitCode) -> Verdict:
+    if exit_code is ExitCode.BAD_CONFIGURATION:
+        # The vocabulary has four verdicts; a run that should not have begun proves nothing.
+        return Verdict.INCONCLUSIVE
+    return Verdict[exit_code.name]
+
+
+def as_document(judgement: Judgement) -> dict[str, object]:
+    """The content of `verdict.json`; its keys are fixed by the design's "Interfaces"."""
+    return {
+        "verdict": judgement.verdict.value,
+        "exit_code": int(judgement.exit_code),
+        "reasons": list(judgement.reasons),
+        "checks": [_check_document(result) for result in judgement.results],
+        "windows": [_window_document(stats) for stats in judgement.windows],
+        "generator": {
+            "fit": not judgement.findings,
+            "findings": [{"code": f.code, "text": f.text} for f in judgement.findings],
+        },
+        "audit": dict(judgement.audit),
+    }
+
+
+def _check_document(result: CheckResult) -> dict[str, object]:
+    return {
+        "id": result.check.id,
+        "expression": result.check.expression,
+        "endpoint": result.check.endpoint,
+        "window": result.check.window,
+        "value": result.value,
+        "limit": result.check.limit,
+        "samples": result.samples,
+        "status": result.status.value,
+    }
+
+
+def _window_document(stats: WindowStats) -> dict[str, object]:
+    return {
+        "name": stats.window.name,
+        "intervals_s": [list(span) for span in stats.window.intervals],
+        "planned_users": stats.planned_users,
+        "planned_starts": stats.planned_starts(),
+        "achieved": stats.achieved(None),
+        "rate_per_s": stats.rate,
+        "total": _endpoint_document(stats.total),
+        "endpoints": {name: _endpoint_document(e) for name, e in stats.endpoints.items()},
+    }
+
+
+def _endpoint_document(stats: EndpointStats) -> dict[str, object]:
+    return {
+        "requests": stats.ended,
+        "started": stats.started,
+        "cancelled": stats.cancelled,
+        "errors": dict(stats.errors),
+        "error_rate": stats.error_rate,
+        "bytes_received": stats.bytes_received,
+        "raw_ms": _latency_document(stats.raw),
+        "excess_ms": _latency_document(stats.excess),
+        "corrected_ms": None if stats.corrected is None else _latency_document(stats.corrected),
+    }
+
+
+def _latency_document(latency: Latency) -> dict[str, object]:
+    named = {
+        "p50": 0.5,
+        "p90": 0.9,
+        "p95": 0.95,
+        "p99": 0.99,
+        "p99.9": 0.999,
+        "max": 1.0,
+    }
+    return {"mean": latency.mean_ms, **{k: latency.quantile_ms(q) for k, q in named.items()}}
