@@ -145,7 +145,10 @@ def _client(
         )
     try:
         handshake: dict[str, Any] = json.loads(line)
-    except ValueError:
+        if "error" in handshake:
+            raise ClusterError(handshake["error"], code=handshake["code"])
+        return SupervisorClient(handshake["api_url"], handshake["token"])
+    except (ValueError, KeyError, TypeError):
         code = supervisor.wait(_KILL_TIMEOUT_S)
         raise ClusterError(
             f"the supervisor ended with exit code {code} before it reported: is the project "
@@ -153,9 +156,6 @@ def _client(
             code="supervisor_failed",
             log_tail=supervisor.log_tail(),
         ) from None
-    if "error" in handshake:
-        raise ClusterError(handshake["error"], code=handshake["code"])
-    return SupervisorClient(handshake["api_url"], handshake["token"])
 
 
 def _read_line(handle: int, timeout_s: float) -> bytes | None:

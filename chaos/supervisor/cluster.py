@@ -17,6 +17,7 @@ from chaos.supervisor.errors import (
     Closing,
     ClusterExists,
     NoCluster,
+    StartTimeout,
     SupervisorError,
     UnknownNode,
 )
@@ -28,6 +29,7 @@ from chaos.supervisor.schema import ClusterRequest
 from chaos.supervisor.spec import NodeSpec, Option, Program
 
 RESTART_TIMEOUT_S = 30.0
+_SAME_DEADLINE_S = 0.5
 
 _SHARED_SECRETS = ("session_secret", "peer_token")
 
@@ -138,6 +140,10 @@ class Cluster:
         """Raises the first failure as soon as it happens; the others are not waited for."""
         starts = [asyncio.create_task(node.start(timeout_s)) for node in self.nodes]
         done, pending = await asyncio.wait(starts, return_when=asyncio.FIRST_EXCEPTION)
+        if pending and any(isinstance(task.exception(), StartTimeout) for task in done):
+            # All have the same deadline: the others are late too, and are to be named as well.
+            late, pending = await asyncio.wait(pending, timeout=_SAME_DEADLINE_S)
+            done |= late
         for task in pending:
             task.cancel()
         if pending:

@@ -56,13 +56,18 @@ class Child:
 
         A paused process cannot handle a signal, so it is continued after any but SIGKILL.
         """
-        with contextlib.suppress(asyncio.TimeoutError, NodeStartFailure, ForkerLost):
+        with contextlib.suppress(TimeoutError, NodeStartFailure, ForkerLost):
             async with asyncio.timeout(timeout_s):
                 await asyncio.shield(self.forked)
                 self.send(number)
                 if number != signal.SIGKILL:
                     self.send(signal.SIGCONT)
                 await asyncio.shield(self.exited)
+        return self.exited.done()
+
+    async def gone(self, timeout_s: float) -> bool:
+        """Waits for it to end by itself. Returns whether it did."""
+        await asyncio.wait([self.exited], timeout=timeout_s)
         return self.exited.done()
 
     def on_forked(self, pid: int, pidfd: int) -> None:

@@ -30,6 +30,7 @@ _TAIL_LINES = 20
 _TAIL_BYTES = 8_192
 _HEALTH_RETRY_S = 0.02
 _PAUSE_TIMEOUT_MS = 2_000
+_OWN_EXIT_TIMEOUT_S = 2.0
 
 
 class NodeState(StrEnum):
@@ -189,7 +190,9 @@ class Node:
     async def _failure(self, reason: str) -> Exception:
         """The error to raise for a node that will not serve; it is dead then."""
         child = self._living()
-        await child.end(STOP_TIMEOUT_S, signal.SIGTERM) or await child.end(STOP_TIMEOUT_S)
+        # Its pipe closes a moment before it is gone, and its own exit code is the one to report.
+        if not await child.gone(_OWN_EXIT_TIMEOUT_S):
+            await child.end(STOP_TIMEOUT_S)
         if child.exited.done() and (lost := child.exited.exception()):
             return lost if isinstance(lost, Exception) else SupervisorError(str(lost))
         if not reason:
