@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -21,9 +20,11 @@ from service.dispatch import Dispatch
 from service.emulation import EmulatedLatency
 from service.errors import FoundationError, StorageError
 from service.events.intake import Intake, IntakeLimits
+from service.events.reader import ReaderLimits
 from service.events.routes import event_routes, event_twin, twin_routes
-from service.events.sqlite import SqliteEventStore
+from service.events.sqlite import SqliteEventStore, StoreLimits, wall_clock_us
 from service.events.store import EventStore
+from service.events.writer import WriterLimits
 from service.fastlane import FastLane
 from service.feed_stream import FeedSource
 from service.health import VERSION, assess
@@ -66,7 +67,7 @@ class Node:
             EndedSessions(ENDED_SESSIONS),
             node=settings.name,
             require_session=settings.saas_require_session,
-            clock_us=clock_us,
+            clock_us=wall_clock_us,
         )
         self.connections: Callable[[], int] = lambda: 0
         self._recovery: asyncio.Task[None] | None = None
@@ -123,6 +124,7 @@ async def open_node(settings: Settings, url: str, log: FilteringBoundLogger) -> 
         settings.data / "events.db",
         node=settings.name,
         metadata_index=settings.metadata_index,
+        limits=_store_limits(settings),
         observer=meter,
     )
     node = Node(settings, url, log, store, meter)
@@ -133,7 +135,11 @@ async def open_node(settings: Settings, url: str, log: FilteringBoundLogger) -> 
 def build_app(node: Node) -> ASGIApp:
     """The node's ASGI app: the edge, the fast lane, FastAPI behind it."""
     settings = node.settings
-    lane = FastLane(node.store, Intake(IntakeLimits(), clock_us), node.saas)
+    lane = FastLane(
+        node.store,
+        Intake(IntakeLimits(event_bytes=settings.max_body_bytes), wall_clock_us),
+        node.saas,
+    )
     return Dispatch(
         lane.find,
         _slow_lane(node, lane),
@@ -172,9 +178,11 @@ def _slow_lane(node: Node, lane: FastLane) -> FastAPI:
     return app
 
 
-def clock_us() -> int:
-    """Wall clock, microseconds since the epoch."""
-    return time.time_ns() // 1_000
+def _store_limits(settings: Settings) -> StoreLimits:
+    return StoreLimits(
+        WriterLimits(queue_events=settings.queue_events, queue_bytes=settings.queue_bytes),
+        ReaderLimits(query_timeout_s=settings.query_timeout_s),
+    )
 
 
 def _secret(given: SecretStr | None) -> bytes:

@@ -54,7 +54,7 @@ def _bodies() -> dict[str, dict[str, Any]]:
     """Route -> media type -> schema of what the fast handlers take."""
     event = {"$ref": _REFERENCE.format(model=NewEvent.__name__)}
     action = {"$ref": _REFERENCE.format(model=SaasRequest.__name__)}
-    batch = {"type": "array", "items": event, "minItems": 1, "maxItems": MAX_BATCH_EVENTS}
+    batch = {"type": "array", "items": event, "maxItems": MAX_BATCH_EVENTS}
     return {
         EVENT: {"application/json": {"schema": event}},
         BATCH: {

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
 from service.errors import (
@@ -23,11 +24,11 @@ from service.errors import (
 )
 
 CONTENT_TYPE = b"application/problem+json"
-Headers = list[tuple[bytes, bytes]]
+RawHeaders = list[tuple[bytes, bytes]]
 _MAX_FAULTS = 5
 
 
-def render(error: FoundationError, correlation_id: str | None) -> tuple[int, Headers, bytes]:
+def render(error: FoundationError, correlation_id: str | None) -> tuple[int, RawHeaders, bytes]:
     """Status, headers (content type, length, Retry-After, Allow, WWW-Authenticate) and body."""
     body = orjson.dumps(
         {
@@ -39,7 +40,7 @@ def render(error: FoundationError, correlation_id: str | None) -> tuple[int, Hea
             "correlation_id": correlation_id,
         }
     )
-    headers: Headers = [
+    headers: RawHeaders = [
         (b"content-type", CONTENT_TYPE),
         (b"content-length", b"%d" % len(body)),
     ]
@@ -76,7 +77,7 @@ def from_http(error: HTTPException, method: str, path: str) -> FoundationError:
         return NotFound(f"there is nothing at {path}: the endpoints are listed at /openapi.json")
     if error.status_code == 405:
         refusal = MethodNotAllowed(f"{path} does not take {method}")
-        refusal.allow = (error.headers or {}).get("allow", "").encode("ascii")
+        refusal.allow = Headers(error.headers).get("allow", "").encode("ascii")
         return refusal
     refused = InvalidInput(str(error.detail))
     refused.status = error.status_code
