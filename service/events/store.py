@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-from uuid import UUID
+from typing import NamedTuple, Protocol
 
 from service.schema import Event, OrderBy
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """One event ready for the writer: everything is filled in, nothing is left to decide.
+
+    A NamedTuple, as `Stored` is, not a frozen dataclass: 0.3 against 1.1 us to make, of the 8 us
+    that a batch can spend on an event.
 
     `data` and `metadata` are canonical JSON text (sorted keys, UTF-8); `content_hash` covers what
     the client supplied and never what the node filled in (D11). `size_bytes` counts towards the
@@ -35,8 +36,7 @@ class Write:
     expected_version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """Proof that a write is on disk (G1). A duplicate carries the original's values (G3)."""
 
     id: bytes
@@ -92,7 +92,7 @@ class WriterObserver(Protocol):
     """Told of each group commit; `telemetry` implements it with Prometheus histograms."""
 
     def committed(self, events: int, commit_s: float) -> None:
-        """`events` were made durable by one commit that took `commit_s` seconds (the fsync)."""
+        """`events` were made durable by one transaction of `commit_s` seconds: insert and fsync."""
 
     def failed(self) -> None:
         """A commit failed; none of its events was acknowledged."""

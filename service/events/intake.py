@@ -1,0 +1,311 @@
+"""From bytes to `Write`: decode, validate, canonicalise, hash; everything an append decides early.
+
+The content hash covers what the client supplied and nothing that the node filled in (design D11),
+so that a retry is recognised on any node: type, stream, data and metadata always, correlation_id
+and created_at only when the body holds them. It leaves out `id`, which it is compared under, and
+`expected_version`, since a retry of an append that succeeded meets a stream that has moved on. A
+correlation id from a header is not part of the content either: a retry may carry another one.
+
+This is the hot path of the node, so the checks that JSON parsers lack (integers beyond 2^63, NaN,
+depth) first look for a sign of trouble in the canonical text, which costs next to nothing, and
+walk the value only then. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import isfinite
+from typing import Annotated, TypeVar
+from uuid import RFC_4122, UUID
+
+import orjson
+import uuid_utils
+from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from service.errors import FoundationError, InvalidInput, MalformedJson, PayloadTooLarge
+from service.events.store import Write
+from service.schema import MAX_BATCH_EVENTS, MAX_INTEGER, MAX_JSON_DEPTH, NewEvent
+
+HASH_BYTES = 16
+
+ROW_OVERHEAD_BYTES = 256
+"""What an event adds to the queue beside its JSON: names, hash, Python objects; rounded."""
+
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+"""Sorted keys; strict refuses integers beyond 53 bits, which sends those to the exact check.
+
+So do `null`, as which orjson prints NaN and infinities, and more opening brackets than levels.
+"""
+
+_ERRORS_NAMED = 3
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeLimits:
+    """`event_bytes` bounds data and metadata of one event together, as canonical JSON."""
+
+    events: int = MAX_BATCH_EVENTS
+    event_bytes: int = 2**20
+    depth: int = MAX_JSON_DEPTH
+
+
+class Intake:
+    """Turns bodies into writes for one node. `clock_us` gives microseconds since the epoch.
+
+    `correlation_id` is what the request's headers say; the body's wins, and with neither the node
+    makes one. Every method raises MalformedJson, InvalidInput or PayloadTooLarge.
+    """
+
+    def __init__(self, limits: IntakeLimits, clock_us: Callable[[], int]) -> None:
+        self._limits = limits
+        self._clock_us = clock_us
+        self._event = TypeAdapter(NewEvent)
+        # Fails fast and counts while it reads: a body of a million bad events costs one error.
+        self._events: TypeAdapter[list[NewEvent]] = TypeAdapter(
+            Annotated[list[NewEvent], FailFast(), Field(max_length=limits.events)]
+        )
+
+    def one(self, body: bytes, correlation_id: str | None = None) -> Write:
+        """One event."""
+        try:
+            event = self._event.validate_json(body)
+        except ValidationError as error:
+            raise _refusal(error, "") from None
+        return self._write(event, 1, correlation_id)
+
+    def array(self, body: bytes, correlation_id: str | None = None) -> list[Write]:
+        """A JSON array of events; errors name the index, from 0."""
+        try:
+            events = self._events.validate_json(body)
+        except ValidationError as error:
+            raise _refusal(error, "") from None
+        writes: list[Write] = []
+        try:
+            for event in events:
+                writes.append(self._write(event, 2, correlation_id))
+        except FoundationError as error:
+            raise type(error)(f"[{len(writes)}].{error}") from None
+        return writes
+
+    def lines(self, body: bytes, correlation_id: str | None = None) -> list[Write]:
+        """NDJSON: one event a line, blank lines ignored; errors name the line, from 1."""
+        writes: list[Write] = []
+        for number, line in _lines(body):
+            if len(writes) == self._limits.events:
+                raise PayloadTooLarge(
+                    f"a batch holds at most {self._limits.events} events: send it in parts"
+                )
+            try:
+                event = self._event.validate_json(line)
+                writes.append(self._write(event, 1, correlation_id))
+            except ValidationError as error:
+                raise _refusal(error, f"line {number}") from None
+            except FoundationError as error:
+                raise type(error)(f"line {number}: {error}") from None
+        return writes
+
+    def _write(self, event: NewEvent, level: int, correlation_id: str | None) -> Write:
+        """`level` is the depth of the event's own braces in the body."""
+        if event.expected_version is not None and event.stream is None:
+            raise InvalidInput("expected_version needs a stream")
+        deepest = self._limits.depth - level
+        data = _canonical(event.data, deepest, "data")
+        metadata = b"{}"
+        if event.metadata:
+            metadata = _canonical(event.metadata, deepest, "metadata")
+            if b"\\u0000" in metadata and _holds_nul(event.metadata):
+                raise InvalidInput("metadata: must not hold NUL characters")
+        json_bytes = len(data) + len(metadata)
+        if json_bytes > self._limits.event_bytes:
+            raise PayloadTooLarge(
+                f"data and metadata have {json_bytes} bytes, "
+                f"the limit is {self._limits.event_bytes}"
+            )
+        type_, stream, created_at = event.type, event.stream, event.created_at
+        sent_correlation = event.correlation_id
+        return Write(
+            event.id.bytes if event.id is not None else uuid_utils.uuid7().bytes,
+            type_,
+            data,
+            metadata,
+            sent_correlation or correlation_id or make_correlation_id(),
+            created_at if created_at is not None else self._clock_us(),
+            content_hash(type_, stream, sent_correlation, created_at, data, metadata),
+            json_bytes + ROW_OVERHEAD_BYTES,
+            stream,
+            event.expected_version,
+        )
+
+
+def content_hash(
+    type_: str,
+    stream: str | None,
+    correlation_id: str | None,
+    created_at: int | None,
+    data: bytes,
+    metadata: bytes,
+) -> bytes:
+    """BLAKE2b, 16 bytes, over three lines; `correlation_id` and `created_at` are the body's.
+
+    Canonical JSON holds no line break, so no two contents share their lines.
+    """
+    head = orjson.dumps([type_, stream, correlation_id, created_at])
+    return blake2b(b"\n".join((head, data, metadata)), digest_size=HASH_BYTES).digest()
+
+
+def make_correlation_id() -> str:
+    """A UUIDv7 as text, for an event that came with no correlation id."""
+    return str(uuid_utils.uuid7())
+
+
+def derived_id(base: bytes, name: str) -> bytes:
+    """The id of a second event that belongs to event `base`, the same on every retry and node.
+
+    A UUIDv8 that keeps the 48-bit time of `base`, so that keys stay in order of time (D3).
+    """
+    assert len(base) == 16, base
+    digest = blake2b(base + name.encode(), digest_size=10).digest()
+    raw = bytearray(base[:6] + digest)
+    raw[6] = raw[6] & 0x0F | 0x80
+    raw[8] = raw[8] & 0x3F | 0x80
+    made = bytes(raw)
+    assert UUID(bytes=made).variant == RFC_4122
+    return made
+
+
+def workload_write(
+    *,
+    id: bytes,
+    type: str,
+    data: dict[str, object],
+    client: dict[str, object],
+    correlation_id: str,
+    created_at: int,
+    metadata: dict[str, object] | None = None,
+    stream: str | None = None,
+    expected_version: int | None = None,
+) -> Write:
+    """A write whose `data` the node made from a client's request.
+
+    `client` is what the client supplied: it alone decides whether a retry is the same write.
+    Raises MalformedJson or InvalidInput for values that cannot be stored.
+    """
+    data_text = _canonical(data, MAX_JSON_DEPTH - 1, "data")
+    metadata_text = _canonical(metadata or {}, MAX_JSON_DEPTH - 1, "metadata")
+    client_text = _canonical(client, MAX_JSON_DEPTH - 1, "client")
+    return Write(
+        id=id,
+        type=type,
+        data=data_text,
+        metadata=metadata_text,
+        correlation_id=correlation_id,
+        created_at=created_at,
+        content_hash=content_hash(type, stream, None, None, client_text, b"{}"),
+        size_bytes=len(data_text) + len(metadata_text) + ROW_OVERHEAD_BYTES,
+        stream=stream,
+        expected_version=expected_version,
+    )
+
+
+def decode(adapter: TypeAdapter[M], raw: bytes) -> M:
+    """Any other body, held to the same JSON rules as an event's. Raises as `Intake.one`."""
+    try:
+        model = adapter.validate_json(raw)
+    except ValidationError as error:
+        raise _refusal(error, "") from None
+    content = model.__dict__ if isinstance(model, BaseModel) else model
+    try:
+        text = orjson.dumps(content, option=_CANONICAL)
+    except orjson.JSONEncodeError:
+        text = b"null"
+    if b"null" in text or text.count(b"{") + text.count(b"[") > MAX_JSON_DEPTH:
+        _inspect(from_json(raw), MAX_JSON_DEPTH, "body")
+    return model
+
+
+def _canonical(value: dict[str, object], deepest: int, field: str) -> bytes:
+    """Canonical JSON of one object that may have `deepest` levels."""
+    try:
+        text = orjson.dumps(value, option=_CANONICAL)
+    except orjson.JSONEncodeError:
+        text = b"null"
+    if b"null" in text or text.count(b"{") + text.count(b"[") > deepest:
+        _inspect(value, deepest, field)
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError as error:
+            raise MalformedJson(f"{field}: {error}") from None
+    return text
+
+
+def _inspect(value: object, deepest: int, place: str) -> None:
+    """Raises MalformedJson for depth, integers and floats that no node could give back."""
+    pending: list[tuple[object, int]] = [(value, 0)]
+    while pending:
+        item, level = pending.pop()
+        if isinstance(item, dict | list):
+            if level >= deepest:
+                raise MalformedJson(f"{place}: deeper than {MAX_JSON_DEPTH} levels in all")
+            children = item.values() if isinstance(item, dict) else item
+            pending += [(child, level + 1) for child in children]
+        elif isinstance(item, bool):
+            continue
+        elif isinstance(item, int) and not -MAX_INTEGER - 1 <= item <= MAX_INTEGER:
+            raise MalformedJson(
+                f"{place}: an integer is outside -2^63 to 2^63-1: send it as a string"
+            )
+        elif isinstance(item, float) and not isfinite(item):
+            raise MalformedJson(f"{place}: NaN and infinite numbers are not JSON: send null")
+
+
+def _holds_nul(value: object) -> bool:
+    """SQLite's JSON functions end a text at NUL, so a query would find what it should not."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(child) for key, child in value.items())
+    return isinstance(value, list) and any(_holds_nul(child) for child in value)
+
+
+def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Lines that are not blank with their numbers, without a copy of the whole body at once."""
+    start, number = 0, 0
+    while start < len(body):
+        end = body.find(b"\n", start)
+        end = len(body) if end < 0 else end
+        number += 1
+        line = body[start:end].strip()
+        start = end + 1
+        if line:
+            yield number, line
+
+
+def _at(place: str) -> str:
+    return f"{place}: " if place else ""
+
+
+def _refusal(error: ValidationError, place: str) -> InvalidInput | PayloadTooLarge:
+    """Our error for pydantic's: where, and what is wrong, never the value itself."""
+    found = error.errors(include_url=False, include_context=True, include_input=False)
+    first = found[0]
+    if first["type"] == "json_invalid":
+        return MalformedJson(f"{_at(place)}{first['msg']}")
+    if first["type"] == "too_long" and not first["loc"]:
+        limit = first.get("ctx", {}).get("max_length")
+        return PayloadTooLarge(f"a batch holds at most {limit} events: send it in parts")
+    named = [f"{_at(_location(place, one['loc']))}{one['msg']}" for one in found[:_ERRORS_NAMED]]
+    more = f" (and {len(found) - len(named)} more)" if len(found) > len(named) else ""
+    return InvalidInput("; ".join(named) + more)
+
+
+def _location(place: str, path: tuple[int | str, ...]) -> str:
+    """`[3].data.x`, with `line 3` in front for NDJSON; cut, since keys are a client's."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return " ".join(part for part in (place, text[:200]) if part)
