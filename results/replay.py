@@ -27,10 +27,8 @@ def replay(timeline_path: Path) -> Judgement:
 
 def judge_timeline(timeline: Timeline) -> Judgement:
     """A timeline without an end is ABORTED: the process that wrote it was killed."""
-    checks = _checks(timeline)
     windows = standard_windows(timeline)
-    names = [window.name for window in windows]
-    checks = expanded(checks, names)
+    checks = _checks(timeline, [window.name for window in windows])
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
     return judge(
         [evaluate(check, stats) for check in checks],
@@ -41,9 +39,9 @@ def judge_timeline(timeline: Timeline) -> Judgement:
     )
 
 
-def _checks(timeline: Timeline) -> Sequence[Check]:
+def _checks(timeline: Timeline, windows: Sequence[str]) -> Sequence[Check]:
     try:
-        return [Check.from_dict(data) for data in timeline.checks]
+        return expanded([Check.from_dict(data) for data in timeline.checks], windows)
     except ValueError as error:
         raise TimelineError(f"the timeline's checks cannot be read: {error}") from error
 

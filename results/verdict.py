@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
-from results.check import CheckResult, Status
+from results.check import CheckResult, Status, quantile_name
 from results.generator import Finding
-from results.statistic import EndpointStats, Latency, WindowStats
+from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
 
 
 class Verdict(StrEnum):
@@ -175,12 +175,5 @@ def _endpoint_document(stats: EndpointStats) -> dict[str, object]:
 
 
 def _latency_document(latency: Latency) -> dict[str, object]:
-    named = {
-        "p50": 0.5,
-        "p90": 0.9,
-        "p95": 0.95,
-        "p99": 0.99,
-        "p99.9": 0.999,
-        "max": 1.0,
-    }
-    return {"mean": latency.mean_ms, **{k: latency.quantile_ms(q) for k, q in named.items()}}
+    quantiles = {quantile_name(q): latency.quantile_ms(q) for q in QUANTILES}
+    return {"mean": latency.mean_ms, **quantiles}

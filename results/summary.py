@@ -1,0 +1,167 @@
+"""What a person reads: the line while a run goes on, and the page when it is over.
+
+Text in, text out: the caller prints. With `styled` it is a rich table in colours, otherwise plain
+ASCII for logs and CI. This module must not compute statistics: it shows those of the judgement.
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from results.check import CheckResult, Status, formatted
+from results.statistic import Latency, WindowStats
+from results.verdict import Judgement, Verdict
+
+_COLOUR = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "ABORTED": "magenta"}
+
+_MEANING = {
+    Verdict.PASS: "every check holds",
+    Verdict.FAIL: "the target did not meet its checks",
+    Verdict.INCONCLUSIVE: "this run proves nothing either way",
+    Verdict.ABORTED: "the run was stopped before its end",
+}
+
+_MOST_REASONS = 12
+
+
+def progress_line(
+    *,
+    phase: str | None,
+    elapsed_s: float,
+    total_s: float,
+    users: int,
+    planned_users: int,
+    rate_per_s: float,
+    errors: int,
+    requests: int,
+) -> str:
+    """One line: phase, elapsed of total, users of planned, rate, errors so far."""
+    share = f" ({_percent(errors / requests)})" if requests else ""
+    return (
+        f"{phase or 'drain':<10} {_clock(elapsed_s)} / {_clock(total_s)}  "
+        f"users {users:,} of {planned_users:,}  {rate_per_s:,.0f} req/s  errors {errors:,}{share}"
+    )
+
+
+def summary(
+    judgement: Judgement, *, folder: str, styled: bool = False, width_columns: int = 110
+) -> str:
+    """The page at the end of a run: verdict, reasons, checks, windows, where the files are."""
+    out = StringIO()
+    console = Console(
+        file=out,
+        force_terminal=styled,
+        no_color=not styled,
+        color_system="standard" if styled else None,
+        width=width_columns,
+        highlight=False,
+        soft_wrap=True,
+    )
+    frame = box.SIMPLE if styled else box.ASCII2
+    console.print()
+    console.print(_headline(judgement))
+    for reason in judgement.reasons[:_MOST_REASONS]:
+        console.print(Text(f"  - {reason}"))
+    if len(judgement.reasons) > _MOST_REASONS:
+        console.print(
+            Text(f"  - and {len(judgement.reasons) - _MOST_REASONS} more in verdict.json")
+        )
+    console.print()
+    if judgement.results:
+        console.print(_check_table(judgement.results, frame))
+    if judgement.windows:
+        console.print(_window_table(judgement.windows, frame))
+        console.print(
+            Text(
+                "started: requests begun, of those that the plan expects.  raw: response time.\n"
+                "excess: response time less the wait that the node itself declared as emulated."
+            )
+        )
+    console.print()
+    console.print(Text(f"files: {folder}"))
+    return out.getvalue()
+
+
+def _headline(judgement: Judgement) -> Text:
+    verdict = judgement.verdict
+    line = Text("verdict: ")
+    line.append(verdict.value, style=f"bold {_COLOUR[verdict.value]}")
+    line.append(f" (exit code {int(judgement.exit_code)}): {_MEANING[verdict]}")
+    return line
+
+
+def _check_table(results: tuple[CheckResult, ...], frame: box.Box) -> Table:
+    table = Table(box=frame, title="checks", title_justify="left", title_style="")
+    for name in ("check", "window", "endpoint"):
+        table.add_column(name)
+    for name in ("value", "samples"):
+        table.add_column(name, justify="right")
+    table.add_column("status")
+    for result in results:
+        check = result.check
+        table.add_row(
+            Text(check.expression),
+            Text(check.window),
+            Text(check.endpoint or "all"),
+            formatted(check.measure, result.value),
+            f"{result.samples:,}",
+            _status(result.status),
+        )
+    return table
+
+
+def _window_table(windows: tuple[WindowStats, ...], frame: box.Box) -> Table:
+    table = Table(box=frame, title="windows", title_justify="left", title_style="")
+    table.add_column("window")
+    names = ("seconds", "users planned", "requests", "req/s", "started", "errors")
+    for name in (*names, "raw p50", "raw p99", "excess p50", "excess p99"):
+        table.add_column(name, justify="right")
+    for stats in windows:
+        table.add_row(Text(stats.window.name), *_window_cells(stats))
+    return table
+
+
+def _window_cells(stats: WindowStats) -> tuple[str, ...]:
+    total = stats.total
+    achieved = stats.achieved(None)
+    return (
+        f"{stats.covered_s:,}",
+        _number(stats.planned_users),
+        f"{total.ended:,}",
+        _number(stats.rate),
+        "-" if achieved is None else f"{achieved * 100:.1f} %",
+        f"{total.failed:,}" + ("" if not total.failed else f" ({_percent(total.error_rate)})"),
+        _ms(total.raw, 0.5),
+        _ms(total.raw, 0.99),
+        _ms(total.excess, 0.5),
+        _ms(total.excess, 0.99),
+    )
+
+
+def _status(status: Status) -> Text:
+    return Text(status.value, style=_COLOUR[status.value])
+
+
+def _ms(latency: Latency, quantile: float) -> str:
+    value = latency.quantile_ms(quantile)
+    if value is None:
+        return "-"
+    return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share * 100:.2g} %"
+
+
+def _clock(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    return f"{whole // 60}:{whole % 60:02d}"
