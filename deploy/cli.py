@@ -63,21 +63,27 @@ def node(context: typer.Context) -> NoReturn:
 
 @cluster_app.command()
 def up(
-    size: Annotated[int | None, typer.Option(min=1, max=20, help="Nodes [default: 5].")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, max=20, help="Number of nodes; 5 by default.")
+    ] = None,
     role: Annotated[
         list[str] | None,
         typer.Option(
-            help="Roles of the next node, with commas between them; repeat it for each node "
-            f"[default: {' '.join(DEFAULT_ROLES)}]."
+            help="Roles of the next node, with commas between them; repeat it for each node. "
+            f"By default {', '.join(DEFAULT_ROLES)}."
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Keep the databases here [default: temporary].")
+        Path | None, typer.Option(help="Keep the databases here; they are temporary otherwise.")
     ] = None,
-    logs: Annotated[Path | None, typer.Option(help="Keep the logs here.")] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="Keep the logs here; they are temporary otherwise.")
+    ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65_535, help="Port of node-1; the next follow [default: free]."),
+        typer.Option(
+            min=1, max=65_535, help="Port of node-1, the others follow; free ports otherwise."
+        ),
     ] = None,
     emulated_latency: Annotated[
         float | None, typer.Option(min=0, help="Scale of the emulated waits; 0: none.")
