@@ -8,7 +8,6 @@ becomes a 500 without its text, since that could hold anything.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -38,8 +37,7 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FastRequest:
+class FastRequest(NamedTuple):
     """What a fast handler gets: lower-case header names, the last of duplicates.
 
     `correlation_id` is what the headers gave, or None.
