@@ -67,10 +67,30 @@ class Connection:
     """
 
     __slots__ = (
-        "_bodiless", "_chunks", "_complete", "_deadline", "_deadline_s", "_error", "_head",
-        "_headers_done", "_hub", "_keep", "_limits", "_origin", "_over", "_parser", "_received",
-        "_socket", "_status", "_timer", "_timer_due", "_tls", "_waiter", "_watcher",
-        "closed", "exchanges",
+        "_bodiless",
+        "_chunks",
+        "_complete",
+        "_deadline",
+        "_error",
+        "_head",
+        "_headers_done",
+        "_hub",
+        "_keep",
+        "_limits",
+        "_origin",
+        "_over",
+        "_parser",
+        "_received",
+        "_socket",
+        "_status",
+        "_timeout_s",
+        "_timer",
+        "_timer_due",
+        "_tls",
+        "_waiter",
+        "_watcher",
+        "closed",
+        "exchanges",
     )  # fmt: skip
 
     def __init__(self, origin: Origin, sock: Any, tls: TlsLayer | None, limits: Limits) -> None:
@@ -84,9 +104,12 @@ class Connection:
         self._waiter: Any = None
         self._parser: Any = HttpResponseParser(self)
         self._over = True
+        self._keep = True
+        self._complete = False
+        self._headers_done = False
+        self._received = 0
         self.closed = False
         self.exchanges = 0
-        self._reset(False, math.inf, math.inf)
         self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE, ref=False)
         self._watcher.start(self._readable if tls is None else self._readable_tls)
 
@@ -107,7 +130,16 @@ class Connection:
         greenlet = getcurrent()
         assert greenlet is not hub, "a request cannot be made from the event loop itself"
         assert self._over and not self.closed, "one exchange at a time"
-        self._reset(bodiless, timeout_s, deadline)
+        self._bodiless = bodiless
+        self._timeout_s = timeout_s
+        self._deadline = deadline
+        self._error: TransportError | None = None
+        self._head = b""
+        self._chunks: list[bytes] = []
+        self._received = 0
+        self._headers_done = self._complete = False
+        # Until a whole response with keep-alive has come, the stream is dirty.
+        self._keep = False
         if deadline < self._timer_due:
             self._move_timer()
         try:
@@ -127,20 +159,6 @@ class Connection:
         chunks = self._chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return Reply(self._status, self._head, body, self._received)
-
-    def _reset(self, bodiless: bool, timeout_s: float, deadline: float) -> None:
-        self._bodiless = bodiless
-        self._deadline_s = timeout_s
-        self._deadline = deadline
-        self._error: TransportError | None = None
-        self._head = b""
-        self._chunks: list[bytes] = []
-        self._status = 0
-        self._received = 0
-        self._headers_done = False
-        self._complete = False
-        # Until a whole response with keep-alive has come, the stream is dirty.
-        self._keep = False
 
     def _send(self, payload: bytes, greenlet: Any) -> None:
         """All of it, unless the response (or the end) comes first.
@@ -221,7 +239,7 @@ class Connection:
         if perf_counter() < self._deadline:
             self._move_timer()
             return
-        limit = f"{self._deadline_s:.3g} s"
+        limit = f"{self._timeout_s:.3g} s"
         self._finish(
             DeadlineExceeded(
                 self._origin.label,
@@ -291,7 +309,8 @@ class Connection:
         if self._received > self._limits.head_bytes and self._is_too_large():
             return
         if self._complete:
-            self._finish()
+            self._over = True
+            self._resume()
 
     def _is_too_large(self) -> bool:
         limits = self._limits

@@ -21,23 +21,19 @@ Params = Mapping[str, object] | Sequence[tuple[str, object]] | str | bytes
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port. `host` has no brackets; `authority` is what a Host header says."""
+    """Scheme, host and port, and the texts made from them.
+
+    `host` has no brackets. `authority` is what a Host header says, `url` names the origin in
+    samples, `label` is host:port for messages, with the port even where it is the default.
+    """
 
     scheme: str
     host: str
     port: int
     authority: str
+    url: str
+    label: str
     authorization: str | None = None
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.authority}"
-
-    @property
-    def label(self) -> str:
-        """host:port for messages; the port is named even where it is the scheme's default."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 def basic_auth(user: str | bytes, password: str | bytes) -> str:
@@ -67,15 +63,19 @@ def parse_origin(url: str) -> Origin:
     if not name.isprintable() or " " in name:
         raise ValueError(f"{url!r} has a host name with spaces or control characters")
     literal = f"[{name}]" if ":" in name else name
-    has_credentials = parts.username is not None and parts.password is not None
+    authority = literal if port in (None, DEFAULT_PORTS[scheme]) else f"{literal}:{port}"
+    number = port or DEFAULT_PORTS[scheme]
+    authorization = None
+    if parts.username is not None and parts.password is not None:
+        authorization = basic_auth(unquote(parts.username), unquote(parts.password))
     return Origin(
         scheme=scheme,
         host=name,
-        port=port or DEFAULT_PORTS[scheme],
-        authority=literal if port in (None, DEFAULT_PORTS[scheme]) else f"{literal}:{port}",
-        authorization=basic_auth(unquote(parts.username or ""), unquote(parts.password or ""))
-        if has_credentials
-        else None,
+        port=number,
+        authority=authority,
+        url=f"{scheme}://{authority}",
+        label=f"{literal}:{number}",
+        authorization=authorization,
     )
 
 

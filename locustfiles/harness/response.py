@@ -66,28 +66,29 @@ class Response:
     """
 
     __slots__ = (
-        "_entered", "_headers", "_mark", "_raw_head", "_report", "_reported",
+        "_entered", "_headers", "_mark", "_raw_head", "_report",
         "content", "error", "request_meta", "status_code", "url",
     )  # fmt: skip
 
-    def __init__(self, url: str, request_meta: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        url: str,
+        request_meta: dict[str, Any],
+        status_code: int,
+        raw_head: bytes,
+        content: bytes,
+        error: Exception | None,
+    ) -> None:
         self.url = url
         self.request_meta = request_meta
-        self.status_code = 0
-        self.content = b""
-        self.error: Exception | None = None
-        self._raw_head = b""
+        self.status_code = status_code
+        self.content = content
+        self.error = error
+        self._raw_head = raw_head
         self._headers: ResponseHeaders | None = None
         self._report: Callable[[Response], None] | None = None
-        self._reported = False
         self._entered = False
         self._mark: object = _UNMARKED
-
-    def received(self, status: int, raw_head: bytes, content: bytes) -> None:
-        """Fill in what came; the session's part, called at most once."""
-        self.status_code = status
-        self._raw_head = raw_head
-        self.content = content
 
     def report_with(self, report: Callable[[Response], None]) -> None:
         """Leave the report to the with-block, which calls `report` once."""
@@ -181,8 +182,7 @@ class Response:
             swallow = isinstance(error, ResponseError)
             if not isinstance(error, _CONTROL_FLOW):
                 self._mark = error
-        if not self._reported:
-            self._reported = True
-            assert self._report is not None
-            self._report(self)
+        report, self._report = self._report, None
+        if report is not None:
+            report(self)
         return swallow or error is None

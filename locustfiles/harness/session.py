@@ -28,7 +28,13 @@ from locustfiles.harness.body import ContentError, ContentTooLarge, decode
 from locustfiles.harness.clock import wall_us
 from locustfiles.harness.connection import Connection, Limits, Reply
 from locustfiles.harness.connector import connect
-from locustfiles.harness.header import HeaderBlock, compile_headers, emulated_us, lower_head
+from locustfiles.harness.header import (
+    HeaderBlock,
+    ResponseHeaders,
+    compile_headers,
+    emulated_us,
+    lower_head,
+)
 from locustfiles.harness.origin import (
     Origin,
     Params,
@@ -86,8 +92,11 @@ class _Facts(NamedTuple):
     end_s: float
     intended_us: int | None
     write_id: bytes | None
-    bytes_received: int
-    emulated_us: int
+    reply: Reply
+    lower_head: bytes
+
+
+_NO_REPLY = Reply(0, b"", b"", 0)
 
 
 class LeanHttpSession:
@@ -195,34 +204,39 @@ class LeanHttpSession:
         route, target = self._resolve(url, params)
         payload = self._compose(method, route, target, data, json, headers, auth)
         origin = route.origin
+        if self._context is not None:
+            context = {**self._context(), **(context or {})}
+        full_url = f"{origin.url}{target}"
         meta: dict[str, Any] = {
             "request_type": method,
             "name": name or self.request_name or url,
-            "context": self._merged_context(context),
+            "context": {} if context is None else context,
             "exception": None,
             "start_time": time.time(),
-            "url": f"{origin.url}{target}",
+            "url": full_url,
         }
-        response = Response(meta["url"], meta)
-        received, emulated, answered = 0, 0, False
+        reply, error, answered = _NO_REPLY, None, False
         start_s = perf_counter()
         try:
             reply = self._exchange(origin, payload, method == "HEAD", timeout_s, start_s)
             answered = True
-            received = reply.bytes_received
-            emulated = self._accept(response, reply, origin)
-        except TransportError as error:
+        except TransportError as problem:
             answered = True
-            # Without its frames: they hold the response, which holds the error.
-            response.error = error.with_traceback(None)
+            # Without its frames: they hold the response, which will hold the error.
+            error = problem.with_traceback(None)
         finally:
             end_s = perf_counter()
-            node = origin.url
-            facts = _Facts(node, start_s, end_s, intended_us, write_id, received, emulated)
             if not answered:
-                self._yield_cancelled(meta, facts)
+                facts = _Facts(origin.url, start_s, end_s, intended_us, write_id, reply, b"")
+                self._yield(meta, facts, Outcome.CANCELLED)
+        head = lower_head(reply.head)
+        facts = _Facts(origin.url, start_s, end_s, intended_us, write_id, reply, head)
+        content = reply.body
+        if b"\r\ncontent-encoding:" in head:
+            content, error = self._decoded(reply, origin)
         meta["response_time"] = (end_s - start_s) * 1000
-        meta["response_length"] = len(response.content)
+        meta["response_length"] = len(content)
+        response = Response(full_url, meta, reply.status, reply.head, content, error)
         if catch_response:
             response.report_with(partial(self._report, facts))
         else:
@@ -360,28 +374,14 @@ class LeanHttpSession:
 
     # Counting
 
-    def _accept(self, response: Response, reply: Reply, origin: Origin) -> int:
-        """Fill in the response; returns the emulated wait (microseconds) if a sink wants it."""
-        lower = lower_head(reply.head)
-        response.received(reply.status, reply.head, reply.body)
-        if b"\r\ncontent-encoding:" in lower:
-            self._decode_content(response, origin)
-        return emulated_us(lower) if self._sink is not None else 0
-
-    def _decode_content(self, response: Response, origin: Origin) -> None:
-        encodings = response.headers["content-encoding"]
-        body, response.content = response.content, b""
+    def _decoded(self, reply: Reply, origin: Origin) -> tuple[bytes, TransportError | None]:
+        encodings = ResponseHeaders(reply.head).get("content-encoding", "")
         try:
-            response.content = decode(encodings, body, self._settings.limits.body_bytes)
-        except ContentTooLarge as error:
-            raise ResponseTooLarge(origin.label, f"sent too much: {error}") from None
-        except ContentError as error:
-            raise MalformedResponse(origin.label, f"sent a broken response: {error}") from None
-
-    def _merged_context(self, context: dict[str, Any] | None) -> dict[str, Any]:
-        if self._context is None:
-            return context or {}
-        return {**self._context(), **(context or {})}
+            return decode(encodings, reply.body, self._settings.limits.body_bytes), None
+        except ContentTooLarge as problem:
+            return b"", ResponseTooLarge(origin.label, f"sent too much: {problem}")
+        except ContentError as problem:
+            return b"", MalformedResponse(origin.label, f"sent a broken response: {problem}")
 
     def _report(self, facts: _Facts, response: Response) -> None:
         """Locust's event, then the sample, even if a listener ends the user."""
@@ -391,27 +391,25 @@ class LeanHttpSession:
             self._event.fire(response=response, **meta)
         finally:
             if self._sink is not None:
-                self._yield(meta, facts, _outcome(cause, response), response.status_code)
+                self._yield(meta, facts, Outcome.OK if cause is None else _failure(response))
 
-    def _yield_cancelled(self, meta: dict[str, Any], facts: _Facts) -> None:
-        """The user was stopped in mid-request. Unknown, so Locust is not told of a failure."""
-        if self._sink is not None:
-            self._yield(meta, facts, Outcome.CANCELLED, 0)
-
-    def _yield(self, meta: dict[str, Any], facts: _Facts, outcome: Outcome, status: int) -> None:
-        assert self._sink is not None
+    def _yield(self, meta: dict[str, Any], facts: _Facts, outcome: Outcome) -> None:
+        """Locust is not told of a cancelled request: its outcome is unknown, not a failure."""
+        if self._sink is None:
+            return
+        node, start_s, end_s, intended_us, write_id, reply, head = facts
         self._sink(
             Sample(
                 f"{meta['request_type']} {meta['name']}",
-                facts.intended_us,
-                wall_us(facts.start_s),
-                wall_us(facts.end_s),
+                intended_us,
+                wall_us(start_s),
+                wall_us(end_s),
                 outcome,
-                status,
-                facts.bytes_received,
-                facts.emulated_us,
-                facts.write_id,
-                facts.node,
+                reply.status,
+                reply.bytes_received,
+                emulated_us(head),
+                write_id,
+                node,
             )
         )
 
@@ -465,10 +463,8 @@ def _checked_timeout(timeout: float) -> float:
     return timeout
 
 
-def _outcome(cause: Exception | None, response: Response) -> Outcome:
-    """How a request counts. A failure that the locustfile marked keeps the kind it had anyway."""
-    if cause is None:
-        return Outcome.OK
+def _failure(response: Response) -> Outcome:
+    """How a failed request counts. One that the locustfile marked keeps the kind it had anyway."""
     if isinstance(response.error, TransportError):
         return response.error.outcome
     if response.status_code >= 500:

@@ -1,0 +1,163 @@
+"""A process with a LeanHttpSession in it, told by lines of JSON what to request.
+
+pytest must not import gevent, so the client under test lives here: one command per line on
+standard input, one answer per line on standard output. While it waits for a command the event
+loop runs, as it does between the requests of a user.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import sys
+from typing import Any
+
+import gevent
+import locust.exception
+from gevent.fileobject import FileObjectPosix
+from locust.event import EventHook
+
+from locustfiles.harness.connection import Limits
+from locustfiles.harness.resolver import Resolver
+from locustfiles.harness.response import Response
+from locustfiles.harness.session import LeanHttpSession, Settings
+from results.sample import Sample
+
+RAISABLE: dict[str, type[BaseException]] = {
+    "ValueError": ValueError,
+    "ResponseError": locust.exception.ResponseError,
+    "RescheduleTask": locust.exception.RescheduleTask,
+}
+
+
+class Driver:
+    def __init__(self) -> None:
+        self.resolver = Resolver()
+        self.session: LeanHttpSession | None = None
+        self.background: Any = None
+
+    def new(self, command: dict[str, Any]) -> dict[str, Any]:
+        """A fresh session; `settings` as Settings takes them, `ca` a file of certificates."""
+        if self.session is not None:
+            self.session.close()
+        settings = dict(command.get("settings", {}))
+        if "limits" in settings:
+            settings["limits"] = Limits(**settings["limits"])
+        if "ca" in command:
+            context = ssl.create_default_context(cafile=command["ca"])
+            settings["ssl_context"] = lambda: context
+        self.events: list[dict[str, Any]] = []
+        self.samples: list[Sample] = []
+        self.reconnects: list[str] = []
+        make_hook: Any = EventHook
+        hook = make_hook()
+        hook.add_listener(self._listen)
+        self.session = LeanHttpSession(
+            command.get("base_url"),
+            hook,
+            resolver=self.resolver,
+            settings=Settings(**settings),
+            sample_sink=self.samples.append if command.get("sink", True) else None,
+            reconnect_sink=self.reconnects.append,
+        )
+        return {}
+
+    def _listen(self, **kwargs: Any) -> None:
+        exception = kwargs["exception"]
+        kwargs["exception"] = None if exception is None else repr(exception)
+        kwargs["response"] = kwargs["response"].status_code
+        self.events.append(kwargs)
+
+    def request(self, command: dict[str, Any]) -> dict[str, Any]:
+        """One request, perhaps in a with-block, and all that it left behind."""
+        assert self.session is not None
+        arguments = dict(command["arguments"])
+        if "write_id" in arguments:
+            arguments["write_id"] = bytes.fromhex(arguments["write_id"])
+        if "data_bytes" in arguments:
+            arguments["data"] = b"x" * arguments.pop("data_bytes")
+        block = command.get("block")
+        answer: dict[str, Any] = {"raised": None}
+        try:
+            response = self.session.request(catch_response=block is not None, **arguments)
+            if block is not None:
+                with response:
+                    self._in_block(response, block)
+            answer.update(self._describe(response))
+        except Exception as error:  # the edge of this process: the test judges it
+            answer["raised"] = repr(error)
+        return answer
+
+    def _in_block(self, response: Response, block: dict[str, Any]) -> None:
+        if "name" in block:
+            response.request_meta["name"] = block["name"]
+        if block.get("success"):
+            response.success()
+        if "failure" in block:
+            response.failure(block["failure"])
+        if "raise" in block:
+            raise RAISABLE[block["raise"]]("from the block")
+
+    def _describe(self, response: Response) -> dict[str, Any]:
+        return {
+            "status": response.status_code,
+            "ok": response.ok,
+            "url": response.url,
+            "size": len(response.content),
+            "content": response.content[:2000].decode("latin-1"),
+            "text": response.text[:2000],
+            "headers": dict(response.headers),
+            "elapsed_ms": response.elapsed.total_seconds() * 1000,
+            "error": None if response.error is None else repr(response.error),
+        }
+
+    def spawn(self, command: dict[str, Any]) -> dict[str, Any]:
+        self.background = gevent.spawn(self.request, command)
+        return {}
+
+    def kill(self, command: dict[str, Any]) -> dict[str, Any]:
+        """End the spawned request as Locust ends a user."""
+        self.background.kill(timeout=10)
+        return {"dead": self.background.dead}
+
+    def join(self, command: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self.background.get(timeout=30)
+        return result
+
+    def state(self, command: dict[str, Any]) -> dict[str, Any]:
+        assert self.session is not None
+        idle = self.session._idle
+        return {
+            "events": self.events,
+            "samples": [
+                {
+                    **sample._asdict(),
+                    "write_id": None if sample.write_id is None else sample.write_id.hex(),
+                }
+                for sample in self.samples
+            ],
+            "reconnects": self.session.reconnects,
+            "reconnected": self.reconnects,
+            "idle": sorted(url for url, connection in idle.items() if not connection.closed),
+        }
+
+    def close(self, command: dict[str, Any]) -> dict[str, Any]:
+        assert self.session is not None
+        self.session.close()
+        return {}
+
+
+def main() -> None:
+    driver = Driver()
+    commands = FileObjectPosix(sys.stdin.fileno(), "rb", closefd=False)
+    for line in commands:
+        command = json.loads(line)
+        try:
+            answer = getattr(driver, command["do"])(command)
+        except Exception as error:  # the edge of this process: the test shows it
+            answer = {"driver_failed": repr(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
