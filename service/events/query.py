@@ -49,6 +49,8 @@ from service.schema import MAX_INTEGER, OrderBy
 MAX_PAGE_EVENTS = 1_000
 MAX_METADATA_FILTERS = 8
 MAX_CURSOR_CHARS = 128
+MAX_SHAPES = 256
+"""Statement texts kept; clients use few shapes, and one that tries all of them costs no memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ class Planner:
             continued=bounds.continued,
         )
         if shape not in self.texts:
+            if len(self.texts) >= MAX_SHAPES:
+                self.texts.clear()
             self.texts[shape] = compile_statement(_statement(shape))
         sql, names = self.texts[shape]
         values: dict[str, object] = {

@@ -82,7 +82,7 @@ by_stream = Index(
     sqlite_where=events.c.stream.is_not(None),
 )
 
-_METADATA_KEY = re.compile(r'[^\x00-\x1f\x7f"\\]{1,200}')
+_METADATA_KEY = re.compile(r'[^\x00-\x1f\x7f"\\\ud800-\udfff]{1,200}')
 
 
 class _Compiler(SQLiteCompiler):
