@@ -29,6 +29,9 @@ from shapes.profile import Profile
 REPORT_MARGIN_S = 5.0
 """Added to the stop timeout while draining: workers report their user counts every 3 s."""
 
+LEAD_S = 1.0
+"""The first users start this long before second 0, as those of any later step do (phased.py)."""
+
 Tick = tuple[int, float] | tuple[int, float, list[type[User]] | None]
 
 
@@ -75,13 +78,16 @@ class PhasedShape(LoadTestShape):
         self._drain_timeout_s = drain_timeout_s
 
     def reset_time(self) -> None:
-        """Second 0 is now. Locust calls it when a run starts, its master again after test_start."""
+        """Second 0 is `LEAD_S` from now, so that the first users are up when it begins.
+
+        Locust calls it when a run starts, its master again after test_start.
+        """
         super().reset_time()  # type: ignore[no-untyped-call]
-        self.began_s = self._clock_s()
-        self.began_wall_us = self._wall_clock_us()
+        self.began_s = self._clock_s() + LEAD_S
+        self.began_wall_us = self._wall_clock_us() + int(LEAD_S * 1e6)
 
     def elapsed_s(self) -> float:
-        """Seconds since the profile's second 0; 0 before a run began."""
+        """Seconds since the profile's second 0, negative during the lead; 0 before a run began."""
         return 0.0 if self.began_s is None else self._clock_s() - self.began_s
 
     def tick(self) -> Tick | None:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
 
 from results.verdict import ExitCode
 
@@ -37,8 +38,9 @@ class Options:
     results_dir: str
 
     @classmethod
-    def of(cls, parsed: argparse.Namespace) -> Options:
-        """Takes Locust's parsed options; `--host` names a single node when `--nodes` is absent."""
+    def of(cls, environment: Environment) -> Options:
+        """From Locust's options; `--host` names a single node when `--nodes` is absent."""
+        parsed = parsed_options(environment)
         nodes: list[str] = list(parsed.nodes or ())
         if not nodes and parsed.host:
             nodes = node_urls(parsed.host)
@@ -55,6 +57,13 @@ class Options:
     def as_dict(self) -> dict[str, Any]:
         """For the manifest."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def parsed_options(environment: Environment) -> argparse.Namespace:
+    """Locust's own, all options included. They exist wherever Locust's command line ran."""
+    parsed: argparse.Namespace | None = environment.parsed_options
+    assert parsed is not None, "the harness runs under Locust's command line"
+    return parsed
 
 
 def node_urls(text: str) -> list[str]:
@@ -134,7 +143,7 @@ def add_options(parser: LocustArgumentParser) -> None:
             f"--{flag}", env_var=f"FOUNDATION_{flag.replace('-', '_').upper()}", **kwargs
         )
         # Locust's own add_argument sets this; its argument groups do not go through it.
-        action.include_in_web_ui = False  # type: ignore[attr-defined]
+        action.include_in_web_ui = False
 
     add(
         "nodes",
@@ -192,4 +201,4 @@ def _exit_with_bad_configuration(parser: LocustArgumentParser) -> None:
     def exit_(status: int = 0, message: str | None = None) -> Any:
         original(int(ExitCode.BAD_CONFIGURATION) if status == 2 else status, message)
 
-    parser.exit = exit_  # type: ignore[method-assign, assignment]
+    parser.exit = exit_

@@ -6,7 +6,8 @@ how a run is carried out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 from locust import User
 
@@ -39,6 +40,7 @@ class Scenario:
     `mean_cycle_s` is the mean time of a user's cycle (processing and thinking) when the target
     adds nothing: what *achieved* is counted against. `connections_per_user` bounds the sockets
     that one user holds. `stop_timeout_s` lets requests in flight end when users are removed.
+    `source_dir` is the locustfile's folder: the manifest names its git revision.
     """
 
     id: str
@@ -47,7 +49,6 @@ class Scenario:
     shape: type[PhasedShape]
     mean_cycle_s: float
     checks: tuple[Check, ...]
-    target_role: str = "app"
+    source_dir: Path
     connections_per_user: int = 1
     stop_timeout_s: float = 10.0
-    notes: tuple[str, ...] = field(default=())

@@ -6,6 +6,7 @@ addresses. This module must not send load.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Target:
         if self.cluster is not None:
             self.cluster.stop()
             self.cluster = None
+
+
+def client_token() -> str | None:
+    """The clients' token of the nodes, from FOUNDATION_CLIENT_TOKEN; each worker reads its own."""
+    return os.environ.get("FOUNDATION_CLIENT_TOKEN") or None
 
 
 def with_role(nodes: Sequence[Node], role: str) -> tuple[Node, ...]:

@@ -105,7 +105,7 @@ from shapes.locust_shape import PhasedShape
 from shapes.profile import at, overlay, steady
 
 class Clock:
-    now = 100.0
+    now = 99.0
     def __call__(self):
         return self.now
 
@@ -131,6 +131,7 @@ def run(cls, times, **options):
     found = [shape.began_s]
     shape.reset_time()
     for t in times:
+        # A run begins one second ahead of second 0, which is at 100 on this clock.
         clock.now = 100.0 + t
         tick = shape.tick()
         found.append(tick[:2] if tick else tick)
@@ -146,9 +147,9 @@ def run(cls, times, **options):
     return found
 
 print(json.dumps({
-    "plain": run(Shape, [0, 1, 29.5, 33, 89.9, 95, 299.5, 300.1, 301]),
-    "scaled": run(Shape, [0, 2.95, 3.5, 9.5, 30.1], time_scale=0.1, load_scale=0.1),
-    "narrow": run(Narrow, [0]),
+    "plain": run(Shape, [-1, 1, 29.5, 33, 89.9, 95, 299.5, 300.1, 301]),
+    "scaled": run(Shape, [-1, 2.95, 3.5, 9.5, 30.1], time_scale=0.1, load_scale=0.1),
+    "narrow": run(Narrow, [-1]),
 }))
 """
 
@@ -172,7 +173,7 @@ def test_ticks_follow_the_elapsed_time_and_a_second_run_begins_anew(tmp_path: Pa
         [200, 2000.0],
         [0, 200.0],
         None,
-        [100.0, 5_000_000],
+        [100.0, 6_000_000],
         [200, 200.0],
     ]
     assert found["scaled"][1:6] == [[20, 20.0], [220, 200.0], [220, 200.0], [20, 200.0], [0, 20.0]]

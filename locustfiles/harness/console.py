@@ -1,0 +1,65 @@
+"""What a run prints while it goes on and when it is over.
+
+On a terminal the progress line rewrites itself every second; elsewhere a line every ten seconds
+and at each change of phase keeps logs short. This module must not compute anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from locustfiles.harness.run_book import Moment
+from results.run_folder import RunFolder
+from results.summary import progress_line, summary
+from results.verdict import Judgement
+
+PLAIN_INTERVAL_S = 10
+
+
+class Console:
+    """Prints to `out`, standard output by default."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._live = self._out.isatty()
+        self._shown_phase: str | None = None
+        self._open_line = False
+
+    def say(self, text: str) -> None:
+        """One line of its own."""
+        self._end_line()
+        print(text, file=self._out, flush=True)
+
+    def progress(self, moment: Moment, *, users: int, total_s: float) -> None:
+        """The run at this second."""
+        changed = moment.phase != self._shown_phase
+        if not self._live and not changed and moment.second % PLAIN_INTERVAL_S:
+            return
+        self._shown_phase = moment.phase
+        line = progress_line(
+            phase=moment.phase if moment.second >= 0 else "start",
+            elapsed_s=moment.second,
+            total_s=total_s,
+            users=users,
+            planned_users=moment.planned_users,
+            rate_per_s=moment.rate_per_s,
+            errors=moment.errors,
+            requests=moment.ended,
+        )
+        if not self._live:
+            self.say(line)
+            return
+        print(f"\r\x1b[K{line}", end="", file=self._out, flush=True)
+        self._open_line = True
+
+    def verdict(self, judgement: Judgement, folder: RunFolder) -> None:
+        """The page at the end."""
+        self._end_line()
+        page = summary(judgement, folder=str(folder.path), styled=self._live)
+        print(page, file=self._out, flush=True)
+
+    def _end_line(self) -> None:
+        if self._open_line:
+            print(file=self._out)
+            self._open_line = False

@@ -1,0 +1,143 @@
+"""What a process that sends load keeps of a run: its recorder, its health, its share of the seed.
+
+Exists once per run in the only process and in each worker. Life cycle:
+
+1. made at test_start from the run's plan, and put on Locust's environment;
+2. `run` is a greenlet: about every second it ships the closed seconds and one line of health;
+3. `finish` ships what is left, after the users have stopped.
+
+Encoding yields to the users between slices, so that recording never stalls the load. This module
+must not know where reports go: `ship` takes them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import psutil
+from locust.env import Environment
+
+from locustfiles.harness.clock import wall_us
+from locustfiles.harness.plan import RunPlan
+from results.generator import LAG_P99_MS
+from results.recorder import Recorder
+
+ENVIRONMENT_ATTRIBUTE = "foundation_load_side"
+SAMPLE_SINK = "sample_sink"
+RECONNECT_SINK = "reconnect_sink"
+"""Attributes of Locust's environment that LeanHttpUser looks for."""
+
+LAG_INTERVAL_S = 0.02
+"""50 readings of the loop's lag a second, at about 20 us each: 0.1 % of a core."""
+
+Ship = Callable[[str, dict[str, Any]], None]
+"""Takes a kind (`second`, `health`) and a report that JSON and msgpack can carry."""
+
+
+class LoadSide:
+    """`source` names this process in its reports; `worker_index` separates its random streams."""
+
+    def __init__(
+        self, plan: RunPlan, *, source: str, worker_index: int, users: Callable[[], int], ship: Ship
+    ) -> None:
+        self.plan = plan
+        self.source = source
+        self.recorder = Recorder(source=source, origin_us=plan.origin_us)
+        self.reconnects = 0
+        self._worker_index = worker_index
+        self._user_numbers = itertools.count()
+        self._users = users
+        self._ship = ship
+        self._lags_ms: list[float] = []
+        self._process = psutil.Process(os.getpid())
+        self._process.cpu_percent()
+
+    @classmethod
+    def of(cls, environment: Environment) -> LoadSide:
+        """The load side of the run that `environment` is in. Raises LookupError outside of one."""
+        found = getattr(environment, ENVIRONMENT_ATTRIBUTE, None)
+        if not isinstance(found, cls):
+            raise LookupError("no run has started: call strap_in(Scenario(…)) in the locustfile")
+        return found
+
+    def attach(self, environment: Environment) -> None:
+        """Make users that start from now on report here."""
+        # Streams differ by worker: forked workers inherit one state of the global generator.
+        random.seed(f"{self.plan.seed}:{self._worker_index}")
+        setattr(environment, ENVIRONMENT_ATTRIBUTE, self)
+        setattr(environment, SAMPLE_SINK, self.recorder.record)
+        setattr(environment, RECONNECT_SINK, self._count_reconnect)
+
+    def next_user_number(self) -> int:
+        """Numbers the users of this process from 0, in the order in which they start."""
+        return next(self._user_numbers)
+
+    def random_of_user(self, number: int) -> random.Random:
+        """That user's own random stream: a function of seed, worker and number."""
+        return random.Random(f"{self.plan.seed}:{self._worker_index}:{number}")
+
+    def first_request_delay_s(self, share: float) -> float:
+        """Wait of a user that starts now, `share` in [0, 1) being its random place in the tick.
+
+        Users of a step start up to a second before it. Their first requests are spread over the
+        second that is centred on the step, from half a second before to half a second after it,
+        so that what is sent neither runs ahead of the plan nor lags it.
+        """
+        elapsed_s = (wall_us(time.perf_counter()) - self.plan.origin_us) / 1e6
+        return max(0.0, math.floor(elapsed_s) + 0.5 + share - elapsed_s)
+
+    def run(self) -> None:
+        """Ship once a second until the greenlet is killed; measures the loop's lag in between."""
+        lag = gevent.spawn(self._measure_lag)
+        try:
+            while True:
+                now_us = wall_us(time.perf_counter())
+                into_second_us = (now_us - self.plan.origin_us) % 1_000_000
+                # A little after the second's end, so that its last samples are in.
+                gevent.sleep((1_050_000 - into_second_us) / 1e6)
+                self._ship_closed(wall_us(time.perf_counter()))
+                self._ship_health()
+        finally:
+            lag.kill(block=False)
+
+    def finish(self) -> None:
+        """Ship everything that is left. Call it once, when no user runs any more."""
+        self._ship_closed(None)
+
+    def _ship_closed(self, now_us: int | None) -> None:
+        self.recorder.close(now_us)
+        for report in self.recorder.reports():
+            if report is None:
+                gevent.sleep(0)
+            else:
+                self._ship("second", report.as_dict())
+
+    def _measure_lag(self) -> None:
+        while True:
+            before = time.perf_counter()
+            gevent.sleep(LAG_INTERVAL_S)
+            self._lags_ms.append((time.perf_counter() - before - LAG_INTERVAL_S) * 1000)
+
+    def _ship_health(self) -> None:
+        lags_ms, self._lags_ms = sorted(self._lags_ms), []
+        t_s = round((wall_us(time.perf_counter()) - self.plan.origin_us) / 1e6, 3)
+        values: dict[str, float] = {
+            "cpu_percent": self._process.cpu_percent(),
+            "users": self._users(),
+            "reconnects": self.reconnects,
+            "descriptors": self._process.num_fds(),
+        }
+        if lags_ms:
+            values[LAG_P99_MS] = round(lags_ms[math.ceil(0.99 * len(lags_ms)) - 1], 3)
+            values["lag_max_ms"] = round(lags_ms[-1], 3)
+        self._ship("health", {"t_s": t_s, "source": self.source, "values": values})
+
+    def _count_reconnect(self, _origin: str) -> None:
+        self.reconnects += 1

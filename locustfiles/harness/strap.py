@@ -1,0 +1,147 @@
+"""Straps a scenario into Locust: which listener does what, in which process.
+
+The only process, and the master, own the run: target, books, verdict. The only process, and each
+worker, send the load: recorder and health. Life cycle, by Locust's events:
+
+1. init_command_line_parser: the options; init: everything that can be wrong is found here, the
+   target is reached or the embedded cluster started, before any load (else exit code 4);
+2. test_start: books and load side begin; the exit code is 3 until a verdict changes it;
+3. test_stop: load sides ship what is left, the verdict is computed and the exit code set;
+4. quitting: a run that still goes on is ended as ABORTED, the embedded cluster is stopped;
+5. quit: the summary is the last thing printed.
+
+Locust swallows exceptions of listeners, so nothing here may rely on raising but in `init`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import locust
+from locust.env import Environment
+from locust.event import Events
+from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
+
+from locustfiles.harness.console import Console
+from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.limit import (
+    needed_descriptors,
+    raise_descriptor_limit,
+    require_descriptors,
+)
+from locustfiles.harness.options import Options, add_options, parsed_options
+from locustfiles.harness.owner import Owner
+from locustfiles.harness.scenario import Scenario
+from locustfiles.harness.worker import Worker
+from results.errors import ResultsError
+from results.verdict import ExitCode
+from shapes.locust_shape import PhasedShape
+
+logger = logging.getLogger(__name__)
+
+
+def strap_in(scenario: Scenario, events: Events | None = None) -> None:
+    """Run `scenario` with Locust's own command line. Call it once, at the end of a locustfile."""
+    Harness(scenario).listen(events or locust.events)
+
+
+class Harness:
+    """One per process. What it does depends on the runner that Locust made."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._owner: Owner | None = None
+        self._worker: Worker | None = None
+
+    def listen(self, events: Events) -> None:
+        listeners: tuple[tuple[Any, Callable[..., None]], ...] = (
+            (events.init_command_line_parser, add_options),
+            (events.init, self._on_init),
+            (events.test_start, self._on_test_start),
+            (events.test_stop, self._on_test_stop),
+            (events.quitting, self._on_quitting),
+            (events.quit, self._on_quit),
+        )
+        for event, listener in listeners:
+            event.add_listener(listener)
+
+    def _on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
+        try:
+            self._prepare(environment, runner)
+        except (BadConfiguration, ResultsError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(ExitCode.BAD_CONFIGURATION)
+
+    def _prepare(self, environment: Environment, runner: Runner) -> None:
+        _quieten(environment)
+        limit = raise_descriptor_limit()
+        if not environment.stop_timeout:
+            environment.stop_timeout = self._scenario.stop_timeout_s
+        options = Options.of(environment)
+        shape = environment.shape_class
+        if not isinstance(shape, PhasedShape):
+            raise BadConfiguration(
+                f"{self._scenario.id} has no phased shape: define one subclass of PhasedShape "
+                "in the locustfile, and no other shape"
+            )
+        shape.configure(time_scale=options.time_scale, load_scale=options.load_scale)
+        peak_users = round(shape.plan.peak(0.0, shape.plan.duration_s))
+        processes = parsed_options(environment).processes or 1
+        connections = self._scenario.connections_per_user
+        if not isinstance(runner, MasterRunner):
+            require_descriptors(needed_descriptors(peak_users, connections, processes), limit)
+        if isinstance(runner, WorkerRunner):
+            # A failed request is the verdict's business, not the worker's exit code.
+            environment.process_exit_code = int(ExitCode.PASS)
+            self._worker = Worker(environment, runner)
+            return
+        assert isinstance(runner, LocalRunner | MasterRunner)
+        environment.process_exit_code = int(ExitCode.INCONCLUSIVE)
+        self._owner = Owner(self._scenario, options, environment, runner, shape, Console())
+        # Also on ways out that fire no event, such as sys.exit while workers are awaited.
+        atexit.register(self._owner.release)
+        self._owner.acquire()
+
+    def _on_test_start(self, **_: Any) -> None:
+        if self._worker is not None:
+            self._worker.begin()
+        if self._owner is not None:
+            self._owner.begin()
+
+    def _on_test_stop(self, **_: Any) -> None:
+        if self._worker is not None:
+            self._worker.finish()
+        if self._owner is not None:
+            self._owner.finish()
+
+    def _on_quitting(self, **_: Any) -> None:
+        if self._owner is not None:
+            self._owner.abort()
+            self._owner.release()
+
+    def _on_quit(self, **_: Any) -> None:
+        if self._owner is not None:
+            self._owner.show()
+
+
+class _NoRateWarning(logging.Filter):
+    """Locust warns of spawn rates above 100/s; a step of a plan is one batch by design (D5)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "spawn rate is very high" not in record.getMessage()
+
+
+def _quieten(environment: Environment) -> None:
+    """The progress line replaces Locust's table every two seconds, unless it was asked for."""
+    options = parsed_options(environment)
+    if not options.print_stats:
+        options.only_summary = True
+    logging.getLogger("locust.runners").addFilter(_NoRateWarning())
+    # Locust's master would block each tick for up to a second to count users that we do not wait
+    # for: the plan counts planned users (D5).
+    os.environ.setdefault("LOCUST_WAIT_FOR_WORKERS_REPORT_AFTER_RAMP_UP", "0")

@@ -1,0 +1,51 @@
+"""The base class of scenarios' users: a LeanHttpUser that knows the run's nodes.
+
+Its choices come from the run's seed, so that the same seed gives each user the same script. This
+module must not know any scenario.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar, TypeVar
+
+import gevent
+from locust.env import Environment
+
+from locustfiles.harness.client import FoundationClient
+from locustfiles.harness.http import LeanHttpUser
+from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.target import client_token
+
+T = TypeVar("T")
+
+
+class FoundationUser(LeanHttpUser):
+    """`self.foundation` is the typed client, `self.nodes` the URLs that this user may load.
+
+    `target_role` narrows them to the nodes with that role. `number` counts the users of a process
+    from 0. A subclass that overrides `on_start`
+    calls `super().on_start()` first.
+    """
+
+    abstract = True
+    target_role: ClassVar[str] = "app"
+
+    def __init__(self, environment: Environment) -> None:
+        self._load_side = LoadSide.of(environment)
+        self.number = self._load_side.next_user_number()
+        self.nodes = self._load_side.plan.urls_with_role(self.target_role)
+        self.host = self.nodes[0]
+        super().__init__(environment)
+        self.foundation = FoundationClient(self.client, self.nodes, client_token())
+
+    def make_random(self) -> random.Random:
+        return self._load_side.random_of_user(self.number)
+
+    def on_start(self) -> None:
+        gevent.sleep(self._load_side.first_request_delay_s(self.random.random()))
+
+    def pick(self, choices: Sequence[T]) -> T:
+        """One of `choices`, uniformly, from this user's own stream."""
+        return choices[int(self.random.random() * len(choices))]
