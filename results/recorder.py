@@ -85,7 +85,7 @@ class Recorder:
         self._late: dict[int, _Bin] = {}
         self._closed: deque[_Bin] = deque()
         self._pending = 0
-        self._encoding = False
+        self._pass = 0
 
     def record(self, sample: Sample) -> None:
         """Count one request. CANCELLED counts as started only: its outcome is unknown (G10)."""
@@ -154,31 +154,32 @@ class Recorder:
     def reports(self) -> Generator[SecondReport | None, None, None]:
         """Encode all closed seconds. None means: a slice is done, let others run, then go on.
 
-        A generator that is dropped half-way loses nothing: the next one starts that second anew.
-        Only one may run at a time.
+        A pass that is dropped half-way loses nothing: the next one starts that second anew. A new
+        pass ends an older one that is still held somewhere, such as by a killed greenlet.
         """
-        assert not self._encoding, "reports() of a recorder run one at a time"
-        self._encoding = True
-        try:
-            while self._closed:
-                bin_ = self._closed[0]
-                endpoints: dict[str, EndpointSecond] = {}
-                for name, cell in bin_.cells.items():
-                    endpoints[name] = yield from self._encoded(cell)
-                self._closed.popleft()
-                self._pending -= bin_.samples
-                report = SecondReport(
-                    self.source,
-                    self.sequence,
-                    bin_.second,
-                    endpoints,
-                    {node: NodeSecond(*counts) for node, counts in bin_.nodes.items()},
-                    self.dropped,
-                )
-                self.sequence += 1
-                yield report
-        finally:
-            self._encoding = False
+        self._pass += 1
+        mine = self._pass
+        while self._closed:
+            bin_ = self._closed[0]
+            endpoints: dict[str, EndpointSecond] = {}
+            for name, cell in bin_.cells.items():
+                endpoints[name] = yield from self._encoded(cell)
+                if self._pass != mine:
+                    return
+            self._closed.popleft()
+            self._pending -= bin_.samples
+            report = SecondReport(
+                self.source,
+                self.sequence,
+                bin_.second,
+                endpoints,
+                {node: NodeSecond(*counts) for node, counts in bin_.nodes.items()},
+                self.dropped,
+            )
+            self.sequence += 1
+            yield report
+            if self._pass != mine:
+                return
 
     def _encoded(self, cell: _Cell) -> Generator[None, None, EndpointSecond]:
         raw = yield from self._histogram(cell.raw)

@@ -1,14 +1,13 @@
 """What a person reads: the line while a run goes on, and the page when it is over.
 
-Text in, text out: the caller prints. With `styled` it is a rich table in colours, otherwise plain
-ASCII for logs and CI. This module must not compute statistics: it shows those of the judgement.
+The caller prints. With `styled` it is coloured for a terminal, otherwise plain text for logs. This
+module must not compute statistics: it shows those of the judgement.
 """
 
 from __future__ import annotations
 
 from io import StringIO
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +26,9 @@ _MEANING = {
 }
 
 _MOST_REASONS = 12
+
+_WIDEST_COLUMNS = 240
+"""Endpoint names are route templates; nothing that is reasonable is longer."""
 
 
 def progress_line(
@@ -48,21 +50,21 @@ def progress_line(
     )
 
 
-def summary(
-    judgement: Judgement, *, folder: str, styled: bool = False, width_columns: int = 110
-) -> str:
-    """The page at the end of a run: verdict, reasons, checks, windows, where the files are."""
+def summary(judgement: Judgement, *, folder: str, styled: bool = False) -> str:
+    """The page at the end of a run: verdict, reasons, checks, windows, where the files are.
+
+    Tables are as wide as their content (about 105 columns): a cell cut short tells nothing.
+    """
     out = StringIO()
     console = Console(
         file=out,
         force_terminal=styled,
         no_color=not styled,
         color_system="standard" if styled else None,
-        width=width_columns,
+        width=_WIDEST_COLUMNS,
         highlight=False,
         soft_wrap=True,
     )
-    frame = box.SIMPLE if styled else box.ASCII2
     console.print()
     console.print(_headline(judgement))
     for reason in judgement.reasons[:_MOST_REASONS]:
@@ -73,12 +75,15 @@ def summary(
         )
     console.print()
     if judgement.results:
-        console.print(_check_table(judgement.results, frame))
+        console.print(_check_table(judgement.results))
+        console.print()
     if judgement.windows:
-        console.print(_window_table(judgement.windows, frame))
+        console.print(_window_table(judgement.windows))
+        console.print()
         console.print(
             Text(
-                "started: requests begun, of those that the plan expects.  raw: response time.\n"
+                "users planned: their mean.  started: requests begun, of those that were planned.\n"
+                "raw: response time.\n"
                 "excess: response time less the wait that the node itself declared as emulated."
             )
         )
@@ -95,34 +100,37 @@ def _headline(judgement: Judgement) -> Text:
     return line
 
 
-def _check_table(results: tuple[CheckResult, ...], frame: box.Box) -> Table:
-    table = Table(box=frame, title="checks", title_justify="left", title_style="")
-    for name in ("check", "window", "endpoint"):
-        table.add_column(name)
-    for name in ("value", "samples"):
-        table.add_column(name, justify="right")
-    table.add_column("status")
+def _check_table(results: tuple[CheckResult, ...]) -> Table:
+    table = _table(left=("status", "check", "window", "endpoint"), right=("value", "samples"))
     for result in results:
         check = result.check
         table.add_row(
+            _status(result.status),
             Text(check.expression),
             Text(check.window),
             Text(check.endpoint or "all"),
             formatted(check.measure, result.value),
             f"{result.samples:,}",
-            _status(result.status),
         )
     return table
 
 
-def _window_table(windows: tuple[WindowStats, ...], frame: box.Box) -> Table:
-    table = Table(box=frame, title="windows", title_justify="left", title_style="")
-    table.add_column("window")
-    names = ("seconds", "users planned", "requests", "req/s", "started", "errors")
-    for name in (*names, "raw p50", "raw p99", "excess p50", "excess p99"):
-        table.add_column(name, justify="right")
+def _window_table(windows: tuple[WindowStats, ...]) -> Table:
+    counts = ("users planned", "requests", "req/s", "started", "errors")
+    latencies = ("raw p50 ms", "p99 ms", "excess p50 ms", "p99 ms")
+    table = _table(left=("window",), right=(*counts, *latencies))
     for stats in windows:
         table.add_row(Text(stats.window.name), *_window_cells(stats))
+    return table
+
+
+def _table(*, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
+    """Columns without a frame, like `ps`: narrow, and easy to cut with other tools."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name in left:
+        table.add_column(name, no_wrap=True)
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
@@ -130,7 +138,6 @@ def _window_cells(stats: WindowStats) -> tuple[str, ...]:
     total = stats.total
     achieved = stats.achieved(None)
     return (
-        f"{stats.covered_s:,}",
         _number(stats.planned_users),
         f"{total.ended:,}",
         _number(stats.rate),
@@ -151,7 +158,7 @@ def _ms(latency: Latency, quantile: float) -> str:
     value = latency.quantile_ms(quantile)
     if value is None:
         return "-"
-    return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def _number(value: float | None) -> str:

@@ -13,6 +13,9 @@ from results.histogram import HIGHEST_US, Histogram
 from results.recorder import Recorder
 from results.sample import Outcome, Sample
 from results.second import SecondReport
+from results.statistic import cut
+from results.timeline import Header, Plan, PlannedPhase, Timeline
+from results.windows import standard_windows
 
 VALUES = st.lists(st.integers(min_value=0, max_value=HIGHEST_US), min_size=1, max_size=300)
 
@@ -108,3 +111,39 @@ def test_merging_histograms_is_order_independent(parts: list[list[int]], seed: i
     for one in encoded:
         shuffled.merge(one)
     assert merged.encode() == shuffled.encode()
+
+
+PLAN = Plan(
+    20.0,
+    (PlannedPhase("a", 0, 7.3), PlannedPhase("b", 7.3, 12), PlannedPhase("a", 12, 20)),
+    (1,) * 20,
+    (1.0,) * 20,
+    1.0,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.lists(samples(), max_size=40), split=st.integers(0, 40), seed=st.integers(0, 99))
+def test_windows_do_not_depend_on_who_reported_what_when(
+    data: list[Sample], split: int, seed: int
+) -> None:
+    whole = Recorder(source="w", origin_us=0)
+    left, right = Recorder(source="l", origin_us=0), Recorder(source="r", origin_us=0)
+    for index, sample in enumerate(data):
+        whole.record(sample)
+        (left if index < split else right).record(sample)
+    for recorder in (whole, left, right):
+        recorder.close()
+    together = reports_of(left) + reports_of(right)
+    random.Random(seed).shuffle(together)
+    one = Timeline(Header("r", "s", 0), PLAN, reports=tuple(reports_of(whole)))
+    two = Timeline(Header("r", "s", 0), PLAN, reports=tuple(together))
+    assert cut(one, standard_windows(one)) == cut(two, standard_windows(two))
+
+    stats = cut(one, standard_windows(one))
+    done = [s for s in data if s.outcome is not Outcome.CANCELLED]
+    assert stats["run"].total.ended == len(done)
+    assert stats["run"].total.started == len(data)
+    phases = [stats[name] for name in ("phase:a#1", "phase:b", "phase:a#2")]
+    inside = [s for s in done if s.end_us < 20_000_000]
+    assert sum(phase.total.ended for phase in phases) == len(inside)

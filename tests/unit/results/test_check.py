@@ -1,0 +1,194 @@
+"""Each check: passes on good data, fails on a seeded fault, and is never a pass without data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from results.check import (
+    Check,
+    CheckResult,
+    Measure,
+    Status,
+    achieved,
+    error_rate,
+    evaluate,
+    expanded,
+    latency,
+    requests,
+    scaled_counts,
+    unknown_windows,
+)
+from results.sample import Outcome, Sample
+from results.statistic import cut
+from results.windows import standard_windows
+from tests.unit.results.builder import PLAN, planned_requests, request, timeline
+
+
+def result_of(check: Check, samples: Sequence[Sample]) -> CheckResult:
+    made = timeline(samples)
+    selections = [check.endpoint] if check.endpoint else []
+    return evaluate(check, cut(made, standard_windows(made), selections))
+
+
+GOOD = planned_requests()
+SLOW = [*GOOD[:-3], *(request(3.0, took_ms=900) for _ in range(3))]
+WITH_ERRORS = [*GOOD, request(3, outcome=Outcome.TIMEOUT)]
+
+
+@pytest.mark.parametrize(
+    ("check", "fault"),
+    [
+        (error_rate(below=0.01), WITH_ERRORS),
+        (error_rate(below=0.01, endpoint="GET /a"), WITH_ERRORS),
+        (error_rate(below=0.01, endpoint="GET*"), WITH_ERRORS),
+        (error_rate(below=0.01, window="phase:burst"), WITH_ERRORS),
+        (requests(above=55), GOOD[:55]),
+        (requests(above=39, window="phase:burst"), planned_requests(0.9)),
+        (achieved(at_least=0.95), planned_requests(0.75)),
+        (achieved(at_least=0.95, window="phase:burst"), planned_requests(0.75)),
+        (achieved(at_least=0.95, mean_cycle_s=0.5), planned_requests(0.75)),
+        (latency(quantile=0.99, below_ms=100), SLOW),
+        (latency(quantile=1.0, below_ms=100, endpoint="GET /a"), SLOW),
+        (latency(quantile=0.95, below_ms=100, series="excess", window="phase:burst"), SLOW),
+    ],
+)
+def test_a_check_holds_on_good_data_and_fails_on_a_seeded_fault(
+    check: Check, fault: list[Sample]
+) -> None:
+    good = result_of(check, GOOD)
+    assert good.status is Status.PASS, good.reason
+    assert good.samples > 0
+    bad = result_of(check, fault)
+    assert bad.status is Status.FAIL, bad.reason
+    assert check.id in bad.reason and check.expression in bad.reason
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        error_rate(below=0.5),
+        requests(above=0),
+        achieved(at_least=0.01),
+        latency(quantile=0.5, below_ms=1e9),
+        latency(quantile=0.5, below_ms=1e9, series="corrected"),
+        error_rate(below=0.5, endpoint="GET /never"),
+        error_rate(below=0.5, window="phase:nowhere"),
+    ],
+)
+def test_no_samples_are_never_a_pass(check: Check) -> None:
+    result = result_of(check, [])
+    assert result.status is Status.INCONCLUSIVE
+    assert (result.value, result.samples, result.firm) == (None, 0, False)
+
+
+def test_a_limit_is_strict_where_it_says_so() -> None:
+    ten = [request(1, took_ms=1.0) for _ in range(9)] + [request(1, 1.0, outcome=Outcome.OTHER)]
+    assert result_of(error_rate(below=0.1), ten).status is Status.FAIL
+    assert result_of(error_rate(below=0.1001), ten).status is Status.PASS
+    assert result_of(requests(above=10), ten).status is Status.FAIL
+    assert result_of(requests(above=9), ten).status is Status.PASS
+    assert result_of(achieved(at_least=1.0), GOOD).status is Status.PASS
+    assert result_of(latency(quantile=1.0, below_ms=1.0), ten).status is Status.FAIL
+
+
+def test_corrected_latency_of_a_closed_model_is_inconclusive() -> None:
+    result = result_of(latency(quantile=0.5, below_ms=1e9, series="corrected"), GOOD)
+    assert result.status is Status.INCONCLUSIVE
+    assert "corrected" in result.reason
+
+
+def test_achieved_without_a_mean_cycle_or_a_plan_is_inconclusive() -> None:
+    for plan in (None, replace(PLAN, mean_cycle_s=None), replace(PLAN, user_seconds=())):
+        made = timeline(GOOD, plan=plan)
+        result = evaluate(achieved(at_least=0.1), cut(made, standard_windows(made)))
+        assert result.status is Status.INCONCLUSIVE
+
+
+def test_a_value_or_limit_that_is_no_number_is_never_a_pass() -> None:
+    for bad in (math.nan, math.inf, -math.inf):
+        for check in (error_rate(below=0.5), achieved(at_least=0.5), requests(above=1)):
+            assert result_of(replace(check, limit=bad), GOOD).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_only_what_the_node_answered_wrongly_is_firm(outcome: Outcome) -> None:
+    samples = [*GOOD, *(request(3, outcome=outcome) for _ in range(20))]
+    result = result_of(error_rate(below=0.01), samples)
+    assert result.firm is (outcome in {Outcome.HTTP_5XX, Outcome.CHECK})
+    assert (result.status is Status.FAIL) is (outcome not in {Outcome.OK, Outcome.CANCELLED})
+
+
+def test_count_criteria_scale_and_others_do_not() -> None:
+    checks = (requests(above=50_000), error_rate(below=0.001), achieved(at_least=0.95))
+    scaled = scaled_counts(checks, 0.2)
+    assert scaled[0].limit == 10_000
+    assert scaled[1:] == checks[1:]
+    assert requests(above=50_000, count_scale=0.2) == scaled[0]
+    assert scaled[0].expression == "requests > 10,000"
+
+
+def test_each_phase_becomes_one_check_per_occurrence() -> None:
+    names = ["run", "phase:steady#1", "phase:burst", "phase:steady#2", "phase:steady"]
+    found = expanded([achieved(at_least=0.95, window="phase:*")], names)
+    assert [check.window for check in found] == names[1:4]
+    assert [check.id for check in found] == [f"achieved@{name}" for name in names[1:4]]
+    with pytest.raises(ValueError, match="two checks"):
+        expanded([error_rate(below=0.1), error_rate(below=0.2)], names)
+
+
+def test_windows_that_no_plan_has_are_named_before_the_load() -> None:
+    checks = [error_rate(below=0.1, window="phase:bust"), achieved(at_least=1, window="phase:*")]
+    assert unknown_windows(checks, ["run", "phase:burst"]) == ("phase:bust",)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        error_rate(below=0.001, endpoint="GET /a"),
+        requests(above=5),
+        achieved(at_least=0.95, mean_cycle_s=0.4474, window="phase:burst"),
+        latency(quantile=0.999, below_ms=20, series="excess"),
+    ],
+)
+def test_a_check_survives_its_dict_form(check: Check) -> None:
+    assert Check.from_dict(check.as_dict()) == check
+
+
+def test_expressions_read_as_people_write_them() -> None:
+    assert error_rate(below=0.001).expression == "error_rate < 0.1 %"
+    assert achieved(at_least=0.95).expression == "achieved >= 95.00 %"
+    excess = latency(quantile=0.99, below_ms=100, series="excess", window="phase:burst")
+    assert excess.expression == "excess p99 < 100.0 ms"
+    assert excess.id == "excess_p99@phase:burst"
+    assert latency(quantile=1.0, below_ms=2500).expression == "raw max < 2,500 ms"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: error_rate(below=0),
+        lambda: error_rate(below=1.5),
+        lambda: error_rate(below=math.nan),
+        lambda: error_rate(below=0.1, window=""),
+        lambda: requests(above=-1),
+        lambda: requests(above=1, count_scale=0),
+        lambda: requests(above=math.inf),
+        lambda: achieved(at_least=0),
+        lambda: achieved(at_least=0.9, mean_cycle_s=0),
+        lambda: latency(quantile=0.98, below_ms=1),
+        lambda: latency(quantile=0.99, below_ms=-1),
+        lambda: latency(quantile=0.99, below_ms=1, series="warm"),
+        lambda: Check.from_dict({**requests(above=1).as_dict(), "measure": "guess"}),
+        lambda: Check.from_dict({**requests(above=1).as_dict(), "limit": math.nan}),
+        lambda: Check.from_dict({**requests(above=1).as_dict(), "measure": Measure.LATENCY.value}),
+        lambda: Check.from_dict({**requests(above=1).as_dict(), "extra": 1}),
+        lambda: Check.from_dict([]),
+    ],
+)
+def test_bad_checks_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError):
+        make()

@@ -1,0 +1,222 @@
+"""The timeline file: what is written is read back, a torn end is forgiven, nothing else is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from results.check import error_rate
+from results.errors import TimelineError
+from results.timeline import (
+    Annotation,
+    End,
+    EndReason,
+    Health,
+    Plan,
+    Progress,
+    Timeline,
+    TimelineWriter,
+)
+from results.timeline_reader import read_timeline
+from shapes.phased import planned_user_seconds, planned_users
+from tests.unit.results.builder import HEADER, PLAN, planned_requests, request, timeline, write
+from tests.unit.shapes.test_profile import p1_profile
+
+
+@pytest.fixture
+def whole() -> Timeline:
+    made = timeline(planned_requests(), checks=[error_rate(below=0.001)])
+    return replace(
+        made,
+        progress=(Progress(1.0, 2), Progress(2.0, 10)),
+        annotations=(Annotation(2.5, "note", "line\nbreak ☃ \x1b[31m"),),
+    )
+
+
+def test_a_timeline_is_read_back_as_it_was_written(tmp_path: Path, whole: Timeline) -> None:
+    assert read_timeline(write(tmp_path / "t.jsonl", whole)) == whole
+
+
+def test_the_plan_of_a_profile_carries_phases_users_and_user_seconds() -> None:
+    profile = p1_profile()
+    plan = Plan.of(
+        profile,
+        users=planned_users(profile),
+        user_seconds=planned_user_seconds(profile),
+        mean_cycle_s=0.4474,
+    )
+    assert sum(plan.user_seconds) == profile.integral(0, 300)
+    assert [phase.name for phase in plan.phases] == ["steady", "burst", "peak", "steady"]
+
+
+def test_a_timeline_cut_at_any_byte_is_read_up_to_its_last_whole_line(
+    tmp_path: Path, whole: Timeline
+) -> None:
+    data = write(tmp_path / "t.jsonl", whole).read_bytes()
+    header_end = data.index(b"\n") + 1
+    cut = tmp_path / "cut.jsonl"
+    for at in [*range(header_end, len(data), 97), len(data) - 1]:
+        cut.write_bytes(data[:at])
+        read = read_timeline(cut)
+        torn = data[at - 1 : at] != b"\n" and data[at : at + 1] != b"\n"
+        assert read.torn is torn
+        # Not a line more or less than the whole ones.
+        whole_lines = data[: at + 1].count(b"\n") if not torn else data[:at].count(b"\n")
+        assert _line_count(read) == whole_lines
+    cut.write_bytes(data[: header_end // 2])
+    with pytest.raises(TimelineError, match="no header"):
+        read_timeline(cut)
+
+
+def _line_count(read: Timeline) -> int:
+    parts = (read.reports, read.progress, read.health, read.annotations)
+    single = (read.plan is not None) + bool(read.checks) + (read.end is not None)
+    return 1 + single + sum(len(part) for part in parts)
+
+
+def test_a_report_that_arrives_twice_counts_once(tmp_path: Path, whole: Timeline) -> None:
+    path = write(tmp_path / "t.jsonl", replace(whole, reports=whole.reports * 2))
+    read = read_timeline(path)
+    assert read.reports == whole.reports
+    assert read.duplicates == len(whole.reports)
+
+
+def test_missing_sequence_numbers_are_lost_reports() -> None:
+    made = timeline([request(s) for s in range(5)])
+    holes = replace(made, reports=(made.reports[0], made.reports[3]))
+    assert holes.lost_reports() == {"w1": 3}
+    assert made.lost_reports() == {}
+    silent = replace(made, end=End(6, EndReason.COMPLETED, "", {"w1": 5, "w2": 4}))
+    assert silent.lost_reports() == {"w2": 4}
+
+
+HEADER_LINE = '{"kind":"header","version":1,"run_id":"r","scenario":"s","origin_us":0}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([HEADER_LINE.replace('"version":1', '"version":2')], "line 1.*version 2"),
+        ([HEADER_LINE, HEADER_LINE], "line 2.*second header"),
+        ([HEADER_LINE, '{"kind":"surprise"}'], "line 2.*unknown kind 'surprise'"),
+        ([HEADER_LINE, "{}"], "line 2.*unknown kind None"),
+        ([HEADER_LINE, "[1]"], "line 2.*one JSON object"),
+        ([HEADER_LINE, "no json"], "line 2"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":"1","users":2}'], "line 2.*'t_s' must be a numb"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":NaN,"users":2}'], "finite"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1,"users":2.5}'], "'users' must be a whole"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1,"users":-2}'], "at least 0"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1}'], "'users' is missing"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1,"users":1,"x":1}'], "unknown field 'x'"),
+        ([HEADER_LINE, '{"kind":"health","t_s":1,"source":"w","values":{"a":"b"}}'], "number"),
+        ([HEADER_LINE, '{"kind":"end","t_s":1,"reason":"tired"}'], "unknown reason"),
+        ([HEADER_LINE, '{"kind":"second","source":"w"}'], "line 2.*missing"),
+        ([HEADER_LINE, "[" * 100_000], "line 2"),
+        ([HEADER_LINE, '{"kind":"plan","duration_s":1,"mean_cycle_s":0,"phases":[],"users":[],'
+          '"user_seconds":[]}'], "above 0"),
+        ([HEADER_LINE, '{"kind":"plan","duration_s":1,"mean_cycle_s":1,"phases":[["a",1]],'
+          '"users":[],"user_seconds":[]}'], "3 entries"),
+        (['{"kind":"end","t_s":1,"reason":"completed","detail":"","reports":{}}'], "its header"),
+        ([], "no header"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_timeline_is_an_error_that_names_the_line(
+    tmp_path: Path, lines: list[str], message: str
+) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(line + "\n" for line in lines))
+    with pytest.raises(TimelineError, match=message):
+        read_timeline(path)
+
+
+def test_bytes_that_are_no_text_and_missing_files_are_clear_errors(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(HEADER_LINE.encode() + b"\n\xff\xfe\x00\n")
+    with pytest.raises(TimelineError, match="line 2"):
+        read_timeline(path)
+    with pytest.raises(TimelineError, match="cannot read"):
+        read_timeline(tmp_path / "absent.jsonl")
+
+
+def test_an_existing_timeline_is_never_continued(tmp_path: Path, whole: Timeline) -> None:
+    path = write(tmp_path / "t.jsonl", whole)
+    with pytest.raises(TimelineError, match="another run id"):
+        TimelineWriter(path, HEADER)
+    with pytest.raises(TimelineError, match="cannot create"):
+        TimelineWriter(tmp_path / "absent" / "t.jsonl", HEADER)
+
+
+def test_every_line_is_on_disk_when_the_call_returns(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    with TimelineWriter(path, HEADER) as writer:
+        writer.plan(PLAN)
+        assert path.read_bytes().count(b"\n") == 2
+        writer.health(Health(1.0, "w", {"lag_p99_ms": 1.5}))
+        assert json.loads(path.read_bytes().splitlines()[-1])["values"] == {"lag_p99_ms": 1.5}
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from results.errors import TimelineError
+from results.timeline import Annotation, Header, TimelineWriter
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+writer = TimelineWriter(Path(sys.argv[1]), Header("r", "s", 0))
+said = []
+for n in range(3):
+    try:
+        writer.annotation(Annotation(0.0, "x", "y" * 1500))
+    except TimelineError as error:
+        said.append(str(error))
+assert "cannot write" in said[0] and "--results-dir" in said[0], said
+assert "earlier write failed" in said[1], said
+try:
+    writer.close()
+except TimelineError as error:
+    assert "cannot close" in str(error)
+"""
+
+
+def test_a_full_disk_is_an_error_and_nothing_follows_the_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], check=True, timeout=60)
+    read = read_timeline(path)
+    assert len(read.annotations) == 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from results.timeline import Header, Progress, TimelineWriter
+
+writer = TimelineWriter(Path(sys.argv[1]), Header("r", "s", 0))
+n = 0
+while True:
+    writer.progress(Progress(float(n), n))
+    print(n, flush=True)
+    n += 1
+"""
+
+
+def test_a_killed_writer_leaves_everything_that_it_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            if int(line) >= 200:
+                break
+        writer.kill()
+        rest = writer.stdout.read().split("\n")
+    # The last of the printed numbers may be torn itself; all whole ones were on disk before.
+    printed = [int(number) for number in rest[:-1] if number]
+    read = read_timeline(path)
+    assert len(read.progress) > max(printed, default=200)

@@ -1,0 +1,241 @@
+"""Verdicts: precedence, what an unfit generator voids, and the document that is kept."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from results.check import Check, Status, achieved, error_rate, latency, requests
+from results.errors import TimelineError
+from results.generator import assess
+from results.replay import judge_timeline, replay
+from results.sample import Outcome, Sample
+from results.timeline import End, EndReason, Health, Timeline
+from results.verdict import (
+    PRECEDENCE,
+    ExitCode,
+    Judgement,
+    Verdict,
+    as_document,
+    judge,
+    worst,
+)
+from tests.unit.results.builder import HEALTHY, planned_requests, request, timeline, write
+
+CHECKS = (error_rate(below=0.01), requests(above=10), achieved(at_least=0.95))
+LAGGING = tuple(Health(float(t), "w1", {"lag_p99_ms": 400.0}) for t in range(6))
+
+
+def judged(
+    samples: list[Sample],
+    *,
+    checks: tuple[Check, ...] = CHECKS,
+    health: tuple[Health, ...] = HEALTHY,
+) -> Judgement:
+    return judge_timeline(timeline(samples, checks=checks, health=health))
+
+
+def with_errors(outcome: Outcome) -> list[Sample]:
+    return [*planned_requests(), *(request(3, outcome=outcome) for _ in range(5))]
+
+
+def test_a_good_run_passes_and_says_so_in_one_sentence() -> None:
+    good = judged(planned_requests())
+    assert (good.verdict, good.exit_code) == (Verdict.PASS, ExitCode.PASS)
+    assert good.reasons == ("all 3 checks hold and the generator was fit",)
+
+
+def test_a_failed_check_fails_the_run_and_is_quoted() -> None:
+    bad = judged(planned_requests(0.5))
+    assert (bad.verdict, bad.exit_code) == (Verdict.FAIL, ExitCode.FAIL)
+    assert len(bad.reasons) == 1
+    assert "achieved: 50.00 % in window run" in bad.reasons[0]
+
+
+def test_one_500_in_fifty_requests_fails() -> None:
+    samples = [
+        s._replace(outcome=Outcome.HTTP_5XX) if n % 50 == 0 else s
+        for n, s in enumerate(planned_requests())
+    ]
+    assert judged(samples).exit_code is ExitCode.FAIL
+
+
+def test_a_run_that_sent_nothing_is_inconclusive() -> None:
+    nothing = judged([])
+    assert (nothing.verdict, nothing.exit_code) == (Verdict.INCONCLUSIVE, ExitCode.INCONCLUSIVE)
+    assert any("no request was sent" in reason for reason in nothing.reasons)
+
+
+def test_a_run_without_checks_is_inconclusive() -> None:
+    assert judged(planned_requests(), checks=()).exit_code is ExitCode.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("samples", "checks"),
+    [
+        (planned_requests(0.5), CHECKS),
+        (with_errors(Outcome.TIMEOUT), CHECKS),
+        (planned_requests(), (latency(quantile=0.5, below_ms=1),)),
+        (planned_requests(), (requests(above=1000),)),
+        (planned_requests(), CHECKS),
+    ],
+)
+def test_an_unfit_generator_voids_what_it_may_have_caused(
+    samples: list[Sample], checks: tuple[Check, ...]
+) -> None:
+    void = judged(samples, checks=checks, health=LAGGING)
+    assert void.exit_code is ExitCode.INCONCLUSIVE
+    assert Status.FAIL not in {result.status for result in void.results}
+    assert "lag p99 was over 250 ms" in void.reasons[0]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.HTTP_5XX, Outcome.CHECK])
+def test_an_unfit_generator_does_not_excuse_what_a_node_answered(outcome: Outcome) -> None:
+    assert judged(with_errors(outcome), health=LAGGING).exit_code is ExitCode.FAIL
+
+
+def lags(*values: float, source: str = "w1", start_s: float = 0.0) -> tuple[Health, ...]:
+    return tuple(
+        Health(start_s + n, source, {"lag_p99_ms": value}) for n, value in enumerate(values)
+    )
+
+
+@pytest.mark.parametrize(
+    ("health", "codes"),
+    [
+        (lags(5, 5, 5, 5), []),
+        (lags(33, 146, 146, 146, 146), []),
+        (lags(5, 300, 300, 5, 300, 300, 5), []),
+        (lags(5, 251, 251, 251, 5), ["generator_lag"]),
+        (lags(250, 250, 250, 250), []),
+        ((*lags(300, 300), *lags(5, 300, 300, source="w2")), []),
+        ((*lags(300, 300, 300), *lags(5, 5, 5, source="w2")), ["generator_lag"]),
+        (tuple(reversed(lags(5, 300, 300, 300))), ["generator_lag"]),
+        ((*lags(5), Health(9, "w1", {"lag_p99_ms": 900})), ["generator_lag"]),
+        ((*lags(5), Health(1, "master", {"workers_lost": 1})), ["workers_lost"]),
+        ((*lags(5), Health(1, "master", {"recorder_failures": 2})), ["recorder_failures"]),
+        ((*lags(5), Health(1, "w1", {"samples_dropped": 7})), ["samples_dropped"]),
+        ((*lags(5), Health(1, "master", {"workers_lost": 0})), []),
+        ((), ["unwatched"]),
+        ((Health(1, "w1", {"cpu_percent": 3}),), ["unwatched"]),
+    ],
+)
+def test_the_generators_limits_bite_and_spare_a_busy_machine(
+    health: tuple[Health, ...], codes: list[str]
+) -> None:
+    made = timeline(planned_requests(), health=health)
+    assert [finding.code for finding in assess(made)] == codes
+
+
+def test_reports_that_never_arrived_make_the_run_inconclusive() -> None:
+    whole = timeline(planned_requests(), checks=CHECKS)
+    lost = replace(whole, reports=whole.reports[:2] + whole.reports[3:])
+    assert [finding.code for finding in assess(lost)] == ["reports_lost"]
+    assert judge_timeline(lost).exit_code is ExitCode.INCONCLUSIVE
+    tail = replace(whole, reports=whole.reports[:-1])
+    assert [finding.code for finding in assess(tail)] == ["reports_lost"]
+
+
+def test_samples_that_a_recorder_dropped_make_the_run_inconclusive() -> None:
+    whole = timeline(planned_requests(), checks=CHECKS)
+    dropped = tuple(replace(report, dropped=3) for report in whole.reports)
+    assert [f.code for f in assess(replace(whole, reports=dropped))] == ["samples_dropped"]
+
+
+def test_an_aborted_or_killed_run_exits_5_even_when_checks_failed() -> None:
+    aborted = timeline(
+        planned_requests(0.5), checks=CHECKS, end=End(3, EndReason.ABORTED, "SIGTERM")
+    )
+    result = judge_timeline(aborted)
+    assert (result.verdict, result.exit_code) == (Verdict.ABORTED, ExitCode.ABORTED)
+    assert "SIGTERM" in result.reasons[0]
+    killed = judge_timeline(replace(aborted, end=None, torn=True))
+    assert killed.exit_code is ExitCode.ABORTED
+    assert "torn" in killed.reasons[0]
+
+
+def test_a_timeline_without_a_plan_is_inconclusive() -> None:
+    made = timeline(planned_requests(), checks=(requests(above=1),), plan=None)
+    assert judge_timeline(made).exit_code is ExitCode.INCONCLUSIVE
+
+
+def test_precedence_is_total_whatever_comes_together() -> None:
+    order = [4, 5, 1, 3, 0]
+    assert [int(code) for code in PRECEDENCE] == order
+    for size in range(1, 6):
+        for codes in itertools.permutations(ExitCode, size):
+            assert worst(codes) == min(codes, key=lambda code: order.index(int(code)))
+    assert worst([]) is ExitCode.INCONCLUSIVE
+
+
+def test_bad_configuration_comes_before_everything() -> None:
+    result = judge([], aborted="x", bad_configuration="the run is too short for its experiment")
+    assert result.exit_code is ExitCode.BAD_CONFIGURATION
+    assert result.reasons[0] == "the run is too short for its experiment"
+    assert result.verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_verdict_of_a_file_is_the_verdict_of_its_timeline(tmp_path: Path) -> None:
+    for name, made in {
+        "good": timeline(planned_requests(), checks=CHECKS),
+        "bad": timeline(planned_requests(0.5), checks=CHECKS),
+        "each phase": timeline(
+            planned_requests(), checks=(achieved(at_least=0.9, window="phase:*"),)
+        ),
+    }.items():
+        path = write(tmp_path / f"{name}.jsonl", made)
+        assert replay(path) == judge_timeline(made)
+
+
+def duplicated(made: Timeline) -> Timeline:
+    return replace(made, checks=made.checks * 2)
+
+
+def unreadable(made: Timeline) -> Timeline:
+    return replace(made, checks=({"id": "x"},))
+
+
+@pytest.mark.parametrize("spoil", [duplicated, unreadable])
+def test_checks_that_cannot_be_read_are_an_error(spoil: Callable[[Timeline], Timeline]) -> None:
+    with pytest.raises(TimelineError, match="checks"):
+        judge_timeline(spoil(timeline(planned_requests(), checks=CHECKS)))
+
+
+def test_the_document_has_the_fixed_keys_and_is_json() -> None:
+    document = as_document(judged(planned_requests(0.5)))
+    assert list(document) == [
+        "verdict",
+        "exit_code",
+        "reasons",
+        "checks",
+        "windows",
+        "generator",
+        "audit",
+    ]
+    read = json.loads(json.dumps(document, allow_nan=False))
+    assert (read["verdict"], read["exit_code"]) == ("FAIL", 1)
+    assert list(read["checks"][0]) == [
+        "id",
+        "expression",
+        "endpoint",
+        "window",
+        "value",
+        "limit",
+        "samples",
+        "status",
+    ]
+    assert [w["name"] for w in read["windows"]] == [
+        "run",
+        "phase:steady#1",
+        "phase:burst",
+        "phase:steady#2",
+        "phase:steady",
+    ]
+    assert read["windows"][0]["total"]["raw_ms"]["p99"] == pytest.approx(10.0, rel=1e-3)
+    empty = as_document(judged([]))
+    json.dumps(empty, allow_nan=False)
