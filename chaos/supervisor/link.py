@@ -164,5 +164,6 @@ class ZygoteLink:
         self._loop.remove_reader(self._zygote.socket)
         self.lost.set()
         for child in self._children.values():
+            child.send(signal.SIGKILL)  # the kernel does it already; a second means costs nothing
             child.on_failed(ForkerLost("the zygote is gone, and with it every node"))
         self._children.clear()

@@ -125,7 +125,7 @@ def test_the_state_of_a_killed_supervisor_is_stale_and_does_not_hinder(terminal:
     assert not terminal.state.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_foreground_cluster_ends_with_its_terminal(
     terminal: Terminal, number: signal.Signals
 ) -> None:

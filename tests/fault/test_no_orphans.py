@@ -117,8 +117,8 @@ def test_a_cluster_ends_although_a_fork_of_the_controller_keeps_its_pipe(
     assert run.temporary() == []
 
 
-def test_paused_and_deaf_nodes_end_with_the_controller_too(controllers: Controllers) -> None:
-    run = controllers.start("app", "deaf")
+def test_paused_nodes_end_with_the_controller_too(controllers: Controllers) -> None:
+    run = controllers.start("app", "app")
     for pid in run.nodes:
         os.kill(pid, signal.SIGSTOP)
     run.controller.kill()
@@ -154,7 +154,7 @@ def test_a_supervisor_without_its_zygote_ends_everything_with_an_error(
     assert run.temporary() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_supervisor_in_order(
     controllers: Controllers, number: signal.Signals
 ) -> None:
@@ -171,6 +171,14 @@ def test_a_stopped_supervisor_killed_leaves_nothing(controllers: Controllers) ->
         os.kill(pid, signal.SIGSTOP)
     os.kill(run.supervisor, signal.SIGKILL)
     assert run.nothing_is_left()
+
+
+def test_without_a_parent_death_signal_a_node_would_be_left(controllers: Controllers) -> None:
+    """Positive control of the test above: the zygote, stopped, cannot kill its nodes itself."""
+    run = controllers.start("unbound", "app")
+    os.kill(run.zygote, signal.SIGSTOP)
+    os.kill(run.supervisor, signal.SIGKILL)
+    assert until(lambda: [process.pid for process in marked(run.marker)] == [run.nodes[0]])
 
 
 def test_killing_the_controller_while_nodes_start_leaves_nothing(controllers: Controllers) -> None:

@@ -1,12 +1,14 @@
 """A supervisor of stub nodes, run as a process: the real one with a smaller program to fork.
 
 Each role of a node is a way to behave: `app` serves, `crash` raises before it serves, `leave`
-exits with 3, `hang` never gets ready, `sick` answers /health with 503, `deaf` ignores SIGTERM,
-`escape` leaves a grandchild behind that no supervisor can own (the orphan check must find it).
+exits with 3, `hang` never gets ready, `sick` answers /health with 503, `deaf` ignores SIGTERM.
+Two are bugs that the search for orphans must find: `unbound` gives its parent-death signal up,
+`escape` leaves a grandchild behind.
 """
 
 from __future__ import annotations
 
+import ctypes
 import http.server
 import os
 import signal
@@ -19,6 +21,8 @@ from pathlib import Path
 from chaos.supervisor.__main__ import main
 from chaos.supervisor.errors import InvalidNode
 from chaos.supervisor.spec import NodeSpec
+
+_PR_SET_PDEATHSIG = 1
 
 
 class StubProgram:
@@ -34,6 +38,8 @@ class StubProgram:
             return 3
         if "escape" in spec.roles:
             _escape(Path(spec.data_dir))
+        if "unbound" in spec.roles:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
         if "hang" in spec.roles:
             time.sleep(600)
         signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in spec.roles else _exit)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -168,6 +170,30 @@ def test_a_command_that_cannot_take_effect_is_an_error(cluster: Shared, word: st
     with pytest.raises(ClusterError, match="node-1 is killed") as caught:
         cluster.client.command("node-1", word)
     assert caught.value.code == "wrong_state"
+
+
+def test_commands_from_many_sides_leave_every_node_in_a_true_state(cluster: Shared) -> None:
+    """Kill, pause, continue, stop and restart at random from four threads; then all serve again."""
+    seed = 20_261_120
+    print("seed", seed)
+
+    def torment(number: int) -> None:
+        chance = random.Random(seed + number)
+        for _ in range(25):
+            name = chance.choice(["node-1", "node-2"])
+            word = chance.choice(["kill", "pause", "continue", "stop", "restart"])
+            try:
+                cluster.client.command(name, word)
+            except ClusterError as error:
+                assert error.code in ("wrong_state", "node_start_failures"), error
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(torment, range(4)))
+    for name in ("node-1", "node-2"):
+        node = cluster.client.command(name, "restart")
+        assert psutil.Process(node.pid).is_running()
+        assert _serves(node.url)
+    assert len(marked(cluster.marker)) == 4, "supervisor, zygote and the two nodes"
 
 
 def test_an_unknown_node_is_an_error_that_lists_the_nodes(cluster: Shared) -> None:
