@@ -78,10 +78,11 @@ class Settings(NamedTuple):
 
 
 class _Route(NamedTuple):
-    """An origin and the request lines that are the same for all requests to it."""
+    """An origin, the header lines that are the same for all requests to it, and their names."""
 
     origin: Origin
     prefix: str
+    names: frozenset[str]
 
 
 class _Facts(NamedTuple):
@@ -130,7 +131,6 @@ class LeanHttpSession:
         self._sink = sample_sink
         self._reconnect_sink = reconnect_sink
         self._defaults = default_block(settings.default_headers)
-        self._replaceable = self._defaults.names | {"host", "authorization"}
         self._base: _Route | None = None
         self._base_path = ""
         if base_url is not None:
@@ -261,7 +261,7 @@ class LeanHttpSession:
         origin = parse_origin(authority)
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
-        route = self._routes[authority] = _Route(origin, _prefix(origin, self._defaults))
+        route = self._routes[authority] = _route(origin, self._defaults)
         return route
 
     def _compose(
@@ -307,7 +307,7 @@ class LeanHttpSession:
         if auth is not None:
             text = f"{block.text}Authorization: {basic_auth(*auth)}\r\n"
             block = HeaderBlock(text, block.names | {"authorization"})
-        if block.names.isdisjoint(self._replaceable):
+        if block.names.isdisjoint(route.names):
             return route.prefix, block
         return _without(route.prefix, block.names), block
 
@@ -431,11 +431,14 @@ def default_block(headers: Headers | None) -> HeaderBlock:
     return HeaderBlock(block.text + own.text, block.names | own.names)
 
 
-def _prefix(origin: Origin, defaults: HeaderBlock) -> str:
-    lines = "" if "host" in defaults.names else f"Host: {origin.authority}\r\n"
+def _route(origin: Origin, defaults: HeaderBlock) -> _Route:
+    own = {}
+    if "host" not in defaults.names:
+        own["Host"] = origin.authority
     if origin.authorization is not None and "authorization" not in defaults.names:
-        lines += f"Authorization: {origin.authorization}\r\n"
-    return lines + defaults.text
+        own["Authorization"] = origin.authorization
+    block = compile_headers(own)
+    return _Route(origin, block.text + defaults.text, block.names | defaults.names)
 
 
 def _without(prefix: str, names: frozenset[str]) -> str:
