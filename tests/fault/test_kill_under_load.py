@@ -1,0 +1,231 @@
+"""G1, G2, G3 over HTTP: a node is killed by SIGKILL under full load, again and again.
+
+kill -9 proves that nothing is acknowledged before it was handed to the kernel; that it also reached
+the disk is proved by the power cuts (test_power_cut.py), since the page cache survives a SIGKILL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+from uuid import UUID
+
+import pytest
+
+from tests.fault.http_connection import HttpConnection, NoAnswer
+from tests.fault.ledger import Findings, Ledger, compare
+from tests.fault.node_process import NODE, NodeProcess
+from tests.fault.stored import audit, expected_hashes, read_log
+from tests.fault.writers import RETRY_TIMEOUT_S, WriterClient, WriterPlan, make_item, plans
+
+HASTY = ("-m", "tests.fault.mutant_node", "hasty")
+HALVING = ("-m", "tests.fault.mutant_node", "halving")
+TERMINATION_LIMIT_S = 5.0
+"""The promise: SIGTERM drains, checkpoints and exits 0 within 5 s."""
+
+MOMENT_S = (0.0, 0.25)
+"""The blow falls this long after a cycle's load is under way."""
+
+Blow = Callable[[], None]
+
+
+async def under_load(
+    node: NodeProcess, writers: Sequence[WriterPlan], blow: Blow, *, cycles: int, seed: int
+) -> Ledger:
+    """Start, load, `blow` at a seeded moment, start again, `cycles` times; then let all finish."""
+    ledger, stop, random = Ledger(), asyncio.Event(), Random(seed)
+    await asyncio.to_thread(node.start)
+    clients = [WriterClient(plan, node.port, ledger, stop).run() for plan in writers]
+    async with asyncio.TaskGroup() as tasks:
+        for client in clients:
+            tasks.create_task(client)
+        for _ in range(cycles):
+            await progress(ledger)
+            await asyncio.sleep(random.uniform(*MOMENT_S))  # the moment itself is the test's input
+            await asyncio.to_thread(blow)
+            await asyncio.to_thread(node.start)
+        await progress(ledger)
+        stop.set()
+    return ledger
+
+
+async def progress(ledger: Ledger, events: int = 100) -> None:
+    """Until that many more events are acknowledged."""
+    wanted = len(ledger.acknowledged) + events
+    deadline_s = monotonic() + RETRY_TIMEOUT_S
+    while len(ledger.acknowledged) < wanted:
+        assert monotonic() < deadline_s, "no progress under load"
+        await asyncio.sleep(0.01)
+
+
+async def examine(node: NodeProcess, ledger: Ledger) -> Findings:
+    """Reads the running node back and compares."""
+    connection = HttpConnection(node.port)
+    try:
+        log = await read_log(connection)
+        audited = await audit(connection, ledger.content)
+    finally:
+        connection.close()
+    return compare(ledger, log, audited, expected_hashes(ledger.content))
+
+
+def report(title: str, findings: Findings, ledger: Ledger) -> str:
+    return (
+        f"{title}: {findings.acknowledged} acknowledged, {findings.unknown} unknown "
+        f"({findings.unknown_stored} of them stored), {len(findings.lost)} lost; "
+        f"{ledger.retries} retries, {ledger.duplicates} answered as duplicates"
+    )
+
+
+async def survive_kills(folder: Path, cycles: int, seed: int) -> None:
+    writers = plans(seed, singles=12, batches=(20, 300))
+    with NodeProcess.reserve(folder) as node:
+        ledger = await under_load(node, writers, node.kill, cycles=cycles, seed=seed)
+        findings = await examine(node, ledger)
+    print(report(f"{cycles} kills, seed {seed}", findings, ledger))
+    assert findings.faults == {}
+    assert node.starts == cycles + 1
+    assert ledger.duplicates > 0, "no retry met its original: the load proved nothing about G3"
+
+
+async def test_sigkill_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    await survive_kills(tmp_path, cycles=5, seed=20_260)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_000)
+async def test_a_hundred_sigkills_under_load_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    await survive_kills(tmp_path, cycles=100, seed=20_261)
+
+
+async def test_a_node_that_acknowledges_before_the_commit_is_caught(tmp_path: Path) -> None:
+    """The positive control of both tests above."""
+    writers = plans(7, singles=12, batches=(20, 300))
+    with NodeProcess.reserve(tmp_path, HASTY) as node:
+        ledger = await under_load(node, writers, node.kill, cycles=2, seed=7)
+        findings = await examine(node, ledger)
+    assert findings.lost, report("mutant", findings, ledger)
+
+
+async def test_sigterm_under_load_exits_0_and_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    writers = plans(11, singles=12, batches=(20, 1_000))
+    codes: list[int | None] = []
+    with NodeProcess.reserve(tmp_path) as node:
+        ledger = await under_load(
+            node,
+            writers,
+            lambda: codes.append(node.terminate(TERMINATION_LIMIT_S)),
+            cycles=3,
+            seed=11,
+        )
+        findings = await examine(node, ledger)
+    assert codes == [0, 0, 0], node.log()
+    assert findings.faults == {}, report("3 SIGTERMs", findings, ledger)
+
+
+async def blows_on_a_large_batch(
+    node: NodeProcess, blow: Blow, moments: Sequence[float]
+) -> tuple[Ledger, Findings]:
+    """A batch of the largest size is stored, then others are sent and `blow` falls on each.
+
+    `moments` are shares of the time that the undisturbed batch took.
+    """
+    ledger = Ledger()
+    await asyncio.to_thread(node.start)
+    started_s = monotonic()
+    await large_batch(node, ledger, seed=0)
+    took_s = monotonic() - started_s
+    for seed, moment in enumerate(moments, start=1):
+        sending = asyncio.create_task(large_batch(node, ledger, seed))
+        await asyncio.sleep(moment * took_s)  # the moment itself is the test's input
+        await asyncio.to_thread(blow)
+        with suppress(NoAnswer):
+            await sending
+        await asyncio.to_thread(node.start)
+    return ledger, await examine(node, ledger)
+
+
+async def large_batch(node: NodeProcess, ledger: Ledger, seed: int) -> None:
+    """Sends one, notes what is acknowledged. Raises NoAnswer."""
+    item = make_item(WriterPlan(f"large-{seed}", seed, batch_events=10_000), ledger)
+    connection = HttpConnection(node.port)
+    try:
+        status, reply = await connection.exchange("POST", item.path, item.body)
+    finally:
+        connection.close()
+    if status == 503:  # refused: it is shutting down
+        return
+    assert status == 201, reply
+    for receipt in reply["receipts"]:
+        ledger.acknowledge("large", UUID(receipt["id"]), receipt["seq"], duplicate=False)
+
+
+async def test_a_large_batch_in_flight_is_whole_or_absent_after_sigkill(tmp_path: Path) -> None:
+    with NodeProcess.reserve(tmp_path) as node:
+        ledger, findings = await blows_on_a_large_batch(node, node.kill, (0.6, 0.75, 0.9))
+    print(report("3 kills on large batches", findings, ledger))
+    assert findings.faults == {}
+
+
+async def test_a_large_batch_in_flight_at_sigterm_is_whole_or_absent(tmp_path: Path) -> None:
+    codes: list[int | None] = []
+    with NodeProcess.reserve(tmp_path) as node:
+        ledger, findings = await blows_on_a_large_batch(
+            node, lambda: codes.append(node.terminate(TERMINATION_LIMIT_S)), (0.4, 0.7, 0.9)
+        )
+    print(report("3 SIGTERMs on large batches", findings, ledger))
+    assert codes == [0, 0, 0], node.log()
+    assert findings.faults == {}
+
+
+async def test_a_node_that_stores_a_batch_in_parts_is_caught(tmp_path: Path) -> None:
+    """The positive control of the tests on large batches."""
+    with NodeProcess.reserve(tmp_path, HALVING) as node:
+
+        def kill_in_between() -> None:
+            wait_for_an_event(node.port)
+            node.kill()
+
+        _, findings = await blows_on_a_large_batch(node, kill_in_between, (0.0,))
+    assert findings.torn
+
+
+def wait_for_an_event(port: int) -> None:
+    """Until a query shows that something is stored."""
+    deadline_s = monotonic() + RETRY_TIMEOUT_S
+    while monotonic() < deadline_s:
+        connection = HTTPConnection("127.0.0.1", port, timeout=RETRY_TIMEOUT_S)
+        try:
+            connection.request("GET", "/v1/events?limit=1")
+            if b'"seq"' in connection.getresponse().read():
+                return
+        finally:
+            connection.close()
+        sleep(0.01)
+    raise AssertionError("nothing was stored")
+
+
+async def test_a_retry_after_a_kill_is_the_same_write_and_other_content_is_refused(
+    tmp_path: Path,
+) -> None:
+    id_ = UUID("0190a000-0000-7000-8000-000000000001")
+    first = b'{"id":"%s","type":"a","data":{"n":1}}' % str(id_).encode()
+    other = first.replace(b'"n":1', b'"n":2')
+    with NodeProcess.reserve(tmp_path, NODE) as node:
+        connection = HttpConnection(node.port)
+        await asyncio.to_thread(node.start)
+        created, original = await connection.exchange("POST", "/v1/events", first)
+        node.kill()
+        connection.close()
+        await asyncio.to_thread(node.start)
+        retried, receipt = await connection.exchange("POST", "/v1/events", first)
+        refused, problem = await connection.exchange("POST", "/v1/events", other)
+        connection.close()
+    assert (created, retried, refused) == (201, 200, 409)
+    assert receipt == {**original, "duplicate": True}
+    assert problem["code"] == "id_conflict"
