@@ -1,0 +1,47 @@
+"""The pages on results and shapes: their examples run, and they name everything that there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import results
+from results.check import Measure, Series
+from results.replay import replay
+from results.sample import Outcome
+from results.statistic import QUANTILES
+from results.timeline import EndReason
+from results.timeline_reader import read_timeline
+from results.verdict import ExitCode, Verdict
+
+DOCS = Path(results.__file__).parent.parent / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), flags=re.S)
+
+
+def test_the_pages_timeline_is_read_and_passes(tmp_path: Path) -> None:
+    (example,) = blocks("results.md", "jsonl")
+    path = tmp_path / "timeline.jsonl"
+    path.write_text(example)
+    read = read_timeline(path)
+    assert read.lost_reports() == {}
+    judgement = replay(path)
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.windows[0].total.excess.quantile_ms(1.0) == 15.0
+
+
+def test_the_page_on_results_names_every_word_of_the_formats() -> None:
+    page = (DOCS / "results.md").read_text()
+    words: list[str] = [outcome.value for outcome in Outcome if outcome is not Outcome.CANCELLED]
+    words += [measure.value for measure in Measure] + [reason.value for reason in EndReason]
+    words += [series.value for series in Series] + [verdict.value for verdict in Verdict]
+    words += [f"| {int(code)} |" for code in ExitCode] + [f"{quantile}" for quantile in QUANTILES]
+    assert [word for word in words if word not in page] == []
+    kinds = set(re.findall(r'^\{"kind":"(\w+)"', page, flags=re.M))
+    assert kinds == set(re.findall(r"^\| `(\w+)` \| ", page.split("| kind |")[1], flags=re.M))
+
+
+def test_the_first_example_of_the_page_on_shapes_holds() -> None:
+    exec(compile(blocks("shapes.md", "python")[0], "shapes.md", "exec"), {})
