@@ -73,7 +73,7 @@ async def _supervise(zygote: Zygote, program: Program, controller_pid: int) -> i
     for folder in await asyncio.to_thread(sweep, base):
         log.info("removed the folder of a dead supervisor", folder=str(folder))
     link = ZygoteLink(zygote, loop)
-    cluster = Cluster(link, program, temporary_base=base)
+    cluster = Cluster(link, program, log, temporary_base=base)
     watcher = asyncio.create_task(_watch(link, lifetime))
     token = secrets.token_urlsafe(32)
     app = make_app(
@@ -84,7 +84,7 @@ async def _supervise(zygote: Zygote, program: Program, controller_pid: int) -> i
         started_at_us=time.time_ns() // 1000,
     )
     try:
-        async with _serving(app) as api_url:
+        async with _serving(app, lifetime) as api_url:
             if not lifetime.ended.done():
                 _hand_over({"api_url": api_url, "token": token, "pid": os.getpid()})
             ending = await lifetime.ended
@@ -111,8 +111,8 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _serving(app: ASGIApp) -> AsyncGenerator[str, None]:
-    """Serves `app` on a free loopback port; yields its URL."""
+async def _serving(app: ASGIApp, lifetime: Lifetime) -> AsyncGenerator[str, None]:
+    """Serves `app` on a free loopback port; yields its URL. `lifetime` ends if the server does."""
     with socket.create_server((LOOPBACK, 0)) as listening:
         config = uvicorn.Config(
             app,
@@ -124,6 +124,8 @@ async def _serving(app: ASGIApp) -> AsyncGenerator[str, None]:
         )
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=[listening]))
+        ending = Ending("the API's server ended", orderly=False)
+        task.add_done_callback(lambda _: lifetime.end(ending))
         try:
             yield f"http://{LOOPBACK}:{listening.getsockname()[1]}"
         finally:

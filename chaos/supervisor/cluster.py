@@ -13,6 +13,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from structlog.typing import FilteringBoundLogger
+
 from chaos.supervisor.errors import (
     Closing,
     ClusterExists,
@@ -41,6 +43,7 @@ class Cluster:
         self,
         link: ZygoteLink,
         program: Program,
+        log: FilteringBoundLogger,
         *,
         temporary_base: Path,
         environ: Mapping[str, str] = os.environ,
@@ -49,6 +52,7 @@ class Cluster:
         self.log_dir: Path | None = None
         self._link = link
         self._program = program
+        self._log = log
         self._temporary_base = temporary_base
         self._environ = environ
         self._nodes: dict[str, Node] = {}
@@ -119,7 +123,7 @@ class Cluster:
                 options=options,
             )
             # First into the table, so that whatever fails from here on is taken down with it.
-            self._nodes[wanted.name] = Node(spec, reservation, self._link)
+            self._nodes[wanted.name] = Node(spec, reservation, self._link, self._log)
             self._program.check(spec)
             make_folder(Path(spec.data_dir))
 

@@ -20,6 +20,12 @@ class FoundationProgram:
     """Implements `Program`. The environment's FOUNDATION_* count too, what the spec says first."""
 
     def check(self, spec: NodeSpec) -> None:
+        if taken := sorted(spec.options.keys() & _own(spec).keys()):
+            raise InvalidNode(
+                f"{', '.join(taken)}: set for each node by the supervisor, leave it out of the "
+                "cluster's settings",
+                node=spec.name,
+            )
         try:
             _settings(spec)
         except ConfigurationError as error:
@@ -30,15 +36,17 @@ class FoundationProgram:
 
 
 def _settings(spec: NodeSpec) -> Settings:
-    return load(
-        **{
-            **spec.options,
-            "name": spec.name,
-            "roles": spec.roles,
-            "host": LOOPBACK,
-            "port": spec.port,
-            "advertised_url": f"http://{LOOPBACK}:{spec.port}",
-            "reuse_port": True,
-            "data": spec.data_dir,
-        }
-    )
+    return load(**{**spec.options, **_own(spec)})
+
+
+def _own(spec: NodeSpec) -> dict[str, object]:
+    """The settings that belong to one node; they come before the environment's."""
+    return {
+        "name": spec.name,
+        "roles": spec.roles,
+        "host": LOOPBACK,
+        "port": spec.port,
+        "advertised_url": f"http://{LOOPBACK}:{spec.port}",
+        "reuse_port": True,
+        "data": spec.data_dir,
+    }

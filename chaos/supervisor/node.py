@@ -18,6 +18,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
+from structlog.typing import FilteringBoundLogger
+
 from chaos.supervisor.errors import NodeStartFailure, StartTimeout, SupervisorError, WrongState
 from chaos.supervisor.link import Child, ZygoteLink
 from chaos.supervisor.reservation import LOOPBACK, Reservation
@@ -50,13 +52,20 @@ class Node:
     fork; `restarts` counts the forks after the first.
     """
 
-    def __init__(self, spec: NodeSpec, reservation: Reservation, link: ZygoteLink) -> None:
+    def __init__(
+        self,
+        spec: NodeSpec,
+        reservation: Reservation,
+        link: ZygoteLink,
+        log: FilteringBoundLogger,
+    ) -> None:
         self.spec = spec
         self.url = f"http://{LOOPBACK}:{spec.port}"
         self.started_at_us = 0
         self.restarts = -1
         self._reservation = reservation
         self._link = link
+        self._log = log.bind(node=spec.name)
         self._child: Child | None = None
         self._serving = False
         self._paused = False
@@ -118,6 +127,7 @@ class Node:
             child.send(signal.SIGSTOP)
             await self._until(lambda: self._stopped(child), "the kernel did not stop it")
             self._paused = True
+            self._log.info("node paused")
 
     async def resume(self) -> None:
         """SIGCONT; a node that runs is left alone, so that healing twice is harmless."""
@@ -127,6 +137,7 @@ class Node:
             child.send(signal.SIGCONT)
             await self._until(lambda: not self._stopped(child), "the kernel did not continue it")
             self._paused = False
+            self._log.info("node continued")
 
     async def retire(self, number: signal.Signals) -> None:
         """Ends the node for good, whatever command is under way, and frees its port."""
@@ -148,6 +159,7 @@ class Node:
             os.close(theirs)
         self.started_at_us = time.time_ns() // 1000
         self.restarts += 1
+        child.exited.add_done_callback(self._log_end)
         stage = "call back that it is ready"
         try:
             async with asyncio.timeout(timeout_s):
@@ -166,6 +178,7 @@ class Node:
             child.send(signal.SIGKILL)
             raise
         self._serving = True
+        self._log.info("node serves", pid=child.pid, url=self.url, restarts=self.restarts)
 
     async def _until_ready(self, ready: int) -> None:
         reader = asyncio.StreamReader()
@@ -221,6 +234,10 @@ class Node:
         except OSError:
             return ""
         return "\n".join(deque(lines, _TAIL_LINES))
+
+    def _log_end(self, exited: asyncio.Future[int]) -> None:
+        if not exited.cancelled() and not exited.exception():
+            self._log.info("node ended", exit_code=exited.result())
 
     def _living(self) -> Child:
         assert self._child is not None, "only called after a fork"

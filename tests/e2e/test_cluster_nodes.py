@@ -101,6 +101,12 @@ def test_kept_data_is_served_by_the_next_cluster(tmp_path: Path) -> None:
         assert _call("GET", f"{second.urls[0]}/v1/events/{receipt['id']}")[0] == 200
 
 
+def test_a_setting_that_belongs_to_one_node_is_refused_for_all() -> None:
+    with pytest.raises(ClusterError, match="host, port: set for each node") as caught:
+        LocalCluster.start(size=1, settings={"port": 1, "host": "0.0.0.0"})
+    assert caught.value.code == "invalid_setting"
+
+
 def test_a_node_that_cannot_open_its_database_takes_the_cluster_down(tmp_path: Path) -> None:
     """One of two is sick; the error quotes its log, and the other does not live on."""
     with LocalCluster.start(size=2, data_dir=tmp_path / "data"):
