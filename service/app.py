@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -36,6 +37,10 @@ from service.telemetry.routes import system_routes
 from service.workloads.routes import workload_routes
 from service.workloads.saas import SaasWorkload
 from service.workloads.saas_session import EndedSessions, SessionSigner
+
+if sys.version_info < (3, 14):
+    # FastAPI imports this with its first route, for 90 ms: once before the fork, not in each node.
+    import pydantic.v1  # noqa: F401
 
 ENDED_SESSIONS = 100_000
 _RECOVERY_RETRY_S = 1.0

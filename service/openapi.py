@@ -16,10 +16,10 @@ from pydantic.json_schema import models_json_schema
 
 from service.fastlane import BATCH, EVENT, SAAS
 from service.query_string import METADATA_PREFIX, EventFilter
-from service.schema import MAX_BATCH_EVENTS, NewEvent, SaasRequest
+from service.schema import MAX_BATCH_EVENTS, NewEvent, Problem, SaasRequest
 
 _REFERENCE: Final = "#/components/schemas/{model}"
-_MODELS: Final[tuple[type[BaseModel], ...]] = (NewEvent, SaasRequest)
+_MODELS: Final[tuple[type[BaseModel], ...]] = (NewEvent, SaasRequest, Problem)
 
 
 def install(app: FastAPI) -> None:
@@ -44,9 +44,6 @@ def _build(app: FastAPI) -> dict[str, Any]:
     for route, content in _bodies().items():
         _operation(document, route)["requestBody"] = {"required": True, "content": content}
     _operation(document, "GET /v1/events")["parameters"] = _query_parameters()
-    for path in document["paths"].values():
-        for operation in path.values():
-            _mark_problems(operation)
     return document
 
 
@@ -85,12 +82,3 @@ def _operation(document: dict[str, Any], route: str) -> dict[str, Any]:
     method, path = route.split(" ")
     operation: dict[str, Any] = document["paths"][path][method.lower()]
     return operation
-
-
-def _mark_problems(operation: dict[str, Any]) -> None:
-    """Errors are application/problem+json, not FastAPI's own shape."""
-    for status, response in operation["responses"].items():
-        if status >= "400" and "application/json" in response.get("content", {}):
-            response["content"] = {
-                "application/problem+json": {"schema": {"$ref": _REFERENCE.format(model="Problem")}}
-            }

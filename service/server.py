@@ -16,7 +16,6 @@ import gc
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import partial
@@ -72,8 +71,6 @@ def run(
         )
         return NodeExit.BIND
     _raise_file_limit(settings, log)
-    # The writer's thread needs the GIL back as soon as its fsync returns, not 5 ms later.
-    sys.setswitchinterval(0.001)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_serve(settings, sock, ready, log))

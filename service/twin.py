@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import http
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.dispatch import CORRELATION_KEY, FastHandler, FastRequest, send_answer
-from service.schema import Problem
 
 ALWAYS = (400, 401, 408, 422, 431, 503)
 """Statuses that any route may answer, whatever it does."""
@@ -29,5 +29,12 @@ class Twin(Response):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for a route's errors: the general ones and `statuses`."""
-    return {status: {"model": Problem} for status in sorted({*ALWAYS, *statuses})}
+    """OpenAPI's `responses` for a route's errors: the general ones and `statuses`.
+
+    By reference, not as FastAPI's `model`: that builds a validator for each, 45 ms of every start.
+    """
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": http.HTTPStatus(status).phrase, "content": content}
+        for status in sorted({*ALWAYS, *statuses})
+    }
