@@ -16,7 +16,9 @@ import gevent
 import locust.exception
 from gevent.fileobject import FileObjectPosix
 from locust.event import EventHook
+from pydantic import BaseModel
 
+from locustfiles.harness.client import FoundationClient
 from locustfiles.harness.connection import Limits
 from locustfiles.harness.resolver import Resolver
 from locustfiles.harness.response import Response
@@ -111,6 +113,19 @@ class Driver:
             "error": None if response.error is None else repr(response.error),
         }
 
+    def call(self, command: dict[str, Any]) -> dict[str, Any]:
+        """A method of the Foundation client, on the nodes and with the token of the command."""
+        assert self.session is not None
+        arguments = dict(command["arguments"])
+        if "write_id" in arguments:
+            arguments["write_id"] = bytes.fromhex(arguments["write_id"])
+        try:
+            foundation = FoundationClient(self.session, command["nodes"], command.get("token"))
+            result = getattr(foundation, command["method"])(*command["positional"], **arguments)
+        except Exception as error:  # the edge of this process: the test judges it
+            return {"raised": repr(error)}
+        return {"raised": None, "result": _plain(result)}
+
     def spawn(self, command: dict[str, Any]) -> dict[str, Any]:
         self.background = gevent.spawn(self.request, command)
         return {}
@@ -145,6 +160,17 @@ class Driver:
         assert self.session is not None
         self.session.close()
         return {}
+
+
+def _plain(value: Any) -> Any:
+    """A result as JSON: bytes as hexadecimal, models and tuples of names as objects."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if hasattr(value, "_asdict"):
+        return {key: _plain(each) for key, each in value._asdict().items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def main() -> None:

@@ -200,6 +200,14 @@ class Client:
             do="request", block=block, arguments={"method": method, "url": url, **arguments}
         )
 
+    def call(
+        self, method: str, *positional: Any, nodes: list[str], token: str | None = None, **kw: Any
+    ) -> dict[str, Any]:
+        """A method of the Foundation client: its result, or what it raised."""
+        return self._call(
+            do="call", method=method, positional=positional, nodes=nodes, token=token, arguments=kw
+        )
+
     def spawn(self, method: str, url: str, **arguments: Any) -> None:
         self._call(do="spawn", arguments={"method": method, "url": url, **arguments})
 
