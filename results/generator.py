@@ -48,6 +48,16 @@ def assess(timeline: Timeline) -> tuple[Finding, ...]:
     return tuple(found)
 
 
+def worst_health(timeline: Timeline) -> dict[str, dict[str, float]]:
+    """The largest value of each figure by source, for the verdict's document."""
+    worst: dict[str, dict[str, float]] = {}
+    for line in timeline.health:
+        figures = worst.setdefault(line.source, {})
+        for name, value in line.values.items():
+            figures[name] = max(figures.get(name, value), value)
+    return worst
+
+
 def _nothing_sent(timeline: Timeline) -> list[Finding]:
     for report in timeline.reports:
         if any(endpoint.started for endpoint in report.endpoints.values()):

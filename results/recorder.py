@@ -29,6 +29,12 @@ MAX_PENDING_SAMPLES = 2_000_000
 """Closed but not encoded: 400 s at 5,000 requests/s, about 200 MB. Beyond it whole seconds are
 dropped and counted, since a run that lost its figures must say so rather than run out of memory."""
 
+MAX_ENDPOINTS = 500
+"""Names are route templates, of which a service has dozens. Names made of raw URLs would cost
+0.5 ms each in every second, so whatever comes after these is counted under one name."""
+
+FURTHER_ENDPOINTS = "(further endpoints)"
+
 _SECOND_US = 1_000_000
 
 
@@ -81,6 +87,7 @@ class Recorder:
         self._origin_us = origin_us
         self._max_pending = max_pending_samples
         self._slice = slice_samples
+        self._names: set[str] = set()
         self._open: _Bin | None = None
         self._late: dict[int, _Bin] = {}
         self._closed: deque[_Bin] = deque()
@@ -97,7 +104,7 @@ class Recorder:
         bin_.samples += 1
         cell = bin_.cells.get(name)
         if cell is None:
-            cell = bin_.cells[name] = _Cell()
+            cell = self._new_cell(bin_, name)
         start = (start_us - self._origin_us) // _SECOND_US
         cell.started[start] = cell.started.get(start, 0) + 1
         if outcome is Outcome.CANCELLED:
@@ -116,6 +123,14 @@ class Recorder:
         if outcome is not Outcome.OK:
             counts[1] += 1
             cell.errors[outcome] = cell.errors.get(outcome, 0) + 1
+
+    def _new_cell(self, bin_: _Bin, name: str) -> _Cell:
+        if name not in self._names:
+            if len(self._names) < MAX_ENDPOINTS:
+                self._names.add(name)
+            else:
+                name = FURTHER_ENDPOINTS
+        return bin_.cells.setdefault(name, _Cell())
 
     def _bin_of(self, second: int) -> _Bin:
         current = self._open

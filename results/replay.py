@@ -12,7 +12,7 @@ from pathlib import Path
 
 from results.check import Check, evaluate, expanded
 from results.errors import TimelineError
-from results.generator import assess
+from results.generator import assess, worst_health
 from results.statistic import cut
 from results.timeline import EndReason, Timeline
 from results.timeline_reader import read_timeline
@@ -36,6 +36,7 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         findings=assess(timeline),
         aborted=_aborted(timeline),
         doubts=_doubts(timeline),
+        health=worst_health(timeline),
     )
 
 

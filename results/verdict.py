@@ -50,7 +50,7 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A run's verdict and all that it rests on."""
+    """A run's verdict and all that it rests on. `health` holds each source's worst figures."""
 
     verdict: Verdict
     exit_code: ExitCode
@@ -58,6 +58,7 @@ class Judgement:
     results: tuple[CheckResult, ...]
     windows: tuple[WindowStats, ...]
     findings: tuple[Finding, ...]
+    health: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     audit: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -69,6 +70,7 @@ def judge(
     aborted: str | None = None,
     bad_configuration: str | None = None,
     doubts: Sequence[str] = (),
+    health: Mapping[str, Mapping[str, float]] | None = None,
     audit: Mapping[str, object] | None = None,
 ) -> Judgement:
     """`findings` say why the generator was not fit, `doubts` what else makes a run inconclusive.
@@ -100,6 +102,7 @@ def judge(
         shown,
         tuple(windows),
         tuple(findings),
+        health or {},
         audit or {},
     )
 
@@ -129,6 +132,7 @@ def as_document(judgement: Judgement) -> dict[str, object]:
         "generator": {
             "fit": not judgement.findings,
             "findings": [{"code": f.code, "text": f.text} for f in judgement.findings],
+            "worst": {source: dict(figures) for source, figures in judgement.health.items()},
         },
         "audit": dict(judgement.audit),
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,17 +113,35 @@ def test_phases_are_ordered_disjoint_and_cover_what_has_users(
     assert math.isclose(covered, whole, rel_tol=1e-9, abs_tol=1e-6)
 
 
+def assert_never_below_plan(
+    profile: Piecewise, first: float, gaps: list[float], users_at: Callable[[Piecewise, float], int]
+) -> None:
+    """At each tick, what is handed over covers the plan of that moment and of a second later."""
+    t = first
+    for gap in gaps:
+        if t < profile.duration_s:
+            assert users_at(profile, t) >= profile.target(t) - 1e-6
+            assert users_at(profile, t) >= profile.target(t + LOOKAHEAD_S) - 1e-6
+        t += gap
+
+
+def test_the_tick_check_notices_a_tick_that_does_not_look_ahead() -> None:
+    profile = sequence(ramp(5, 5, 10, phase="low"), ramp(50, 50, 10, phase="high"))
+    assert_never_below_plan(profile, 0.0, [1.0] * 25, users_at_tick)
+    with pytest.raises(AssertionError):
+        assert_never_below_plan(profile, 0.0, [1.0] * 25, lambda plan, t: math.ceil(plan.target(t)))
+
+
 @settings(max_examples=100, deadline=None)
 @given(profile=profiles(), first=st.floats(0, 1), gaps=st.lists(st.floats(0.9, 3.5), max_size=60))
 def test_ticks_never_hand_over_less_than_the_plan_whenever_they_come(
     profile: Piecewise, first: float, gaps: list[float]
 ) -> None:
+    assert_never_below_plan(profile, first, gaps, users_at_tick)
     t, previous = first, 0
     for gap in gaps:
         step = step_at(profile, t, previous)
-        assert step.users >= profile.target(t) - 1e-6
         if t < profile.duration_s:
-            assert step.users >= profile.target(t + LOOKAHEAD_S) - 1e-6
             assert step.users <= profile.peak(t, t + LOOKAHEAD_S) + 1
         assert step.spawn_rate >= max(1, abs(step.users - previous))
         previous = step.users

@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,21 +56,8 @@ def reports_of(recorder: Recorder) -> list[SecondReport]:
     return [report for report in recorder.reports() if report is not None]
 
 
-@settings(max_examples=60, deadline=None)
-@given(data=st.lists(samples(), max_size=60), closes=st.sets(st.integers(0, 59)))
-def test_every_sample_is_in_the_reports_whatever_its_order_and_lateness(
-    data: list[Sample], closes: set[int]
-) -> None:
-    recorder = Recorder(source="w", origin_us=0, slice_samples=7)
-    reports: list[SecondReport] = []
-    for index, sample in enumerate(data):
-        recorder.record(sample)
-        if index in closes:
-            recorder.close(sample.end_us)
-            reports += reports_of(recorder)
-    recorder.close()
-    reports += reports_of(recorder)
-
+def assert_conserved(data: list[Sample], reports: list[SecondReport]) -> None:
+    """Every sample is in the reports once, in its second, and every sum is the samples' sum."""
     ended: Counter[tuple[str, int]] = Counter()
     errors: Counter[tuple[str, str]] = Counter()
     started: Counter[tuple[str, int]] = Counter()
@@ -92,8 +80,42 @@ def test_every_sample_is_in_the_reports_whatever_its_order_and_lateness(
     assert raw_sum == sum(s.end_us - s.start_us for s in done)
     assert received == sum(s.bytes_received for s in done)
     assert cancelled == len(data) - len(done)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.lists(samples(), max_size=60), closes=st.sets(st.integers(0, 59)))
+def test_every_sample_is_in_the_reports_whatever_its_order_and_lateness(
+    data: list[Sample], closes: set[int]
+) -> None:
+    recorder = Recorder(source="w", origin_us=0, slice_samples=7)
+    reports: list[SecondReport] = []
+    for index, sample in enumerate(data):
+        recorder.record(sample)
+        if index in closes:
+            recorder.close(sample.end_us)
+            reports += reports_of(recorder)
+    recorder.close()
+    reports += reports_of(recorder)
+
+    assert_conserved(data, reports)
     assert [r.sequence for r in reports] == list(range(len(reports)))
     assert recorder.dropped == recorder.pending_samples == 0
+
+
+@pytest.mark.parametrize("spoil", ["lost", "twice"])
+def test_the_conservation_check_notices_one_report_too_few_or_too_many(spoil: str) -> None:
+    data = [
+        Sample("a", None, n * 1_000_000, n * 1_000_000 + 9, Outcome.OK, 200, 1, 0, None, "n")
+        for n in range(4)
+    ]
+    recorder = Recorder(source="w", origin_us=0)
+    for sample in data:
+        recorder.record(sample)
+    recorder.close()
+    reports = reports_of(recorder)
+    assert_conserved(data, reports)
+    with pytest.raises(AssertionError):
+        assert_conserved(data, reports[1:] if spoil == "lost" else [*reports, reports[0]])
 
 
 @settings(max_examples=30, deadline=None)

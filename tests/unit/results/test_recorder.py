@@ -7,7 +7,7 @@ import json
 import pytest
 
 from results.histogram import Histogram
-from results.recorder import Recorder
+from results.recorder import FURTHER_ENDPOINTS, MAX_ENDPOINTS, Recorder
 from results.sample import Outcome, Sample
 from results.second import SecondReport
 
@@ -150,6 +150,19 @@ def test_a_recorder_that_nobody_empties_drops_whole_seconds_and_says_so() -> Non
     recorder.record(sample(9.1, 9.2))
     recorder.close()
     assert drained(recorder)[0].second == 9, "once emptied it records again"
+
+
+def test_names_made_of_raw_urls_end_up_under_one_name() -> None:
+    recorder = Recorder(source="w1", origin_us=ORIGIN_US)
+    for n in range(MAX_ENDPOINTS + 20):
+        recorder.record(sample(0, 0.1, name=f"GET /item/{n}"))
+    recorder.record(sample(1, 1.1, name="GET /item/3"))
+    recorder.record(sample(1, 1.1, name="GET /item/9999"))
+    recorder.close()
+    first, second = drained(recorder)
+    assert len(first.endpoints) == MAX_ENDPOINTS + 1
+    assert first.endpoints[FURTHER_ENDPOINTS].ended == 20
+    assert set(second.endpoints) == {"GET /item/3", FURTHER_ENDPOINTS}
 
 
 def test_encoding_pauses_between_slices_and_an_abandoned_pass_loses_nothing() -> None:

@@ -237,5 +237,10 @@ def test_the_document_has_the_fixed_keys_and_is_json() -> None:
         "phase:steady",
     ]
     assert read["windows"][0]["total"]["raw_ms"]["p99"] == pytest.approx(10.0, rel=1e-3)
+    assert read["generator"] == {
+        "fit": True,
+        "findings": [],
+        "worst": {"w1": {"lag_p99_ms": 5.0}},
+    }
     empty = as_document(judged([]))
     json.dumps(empty, allow_nan=False)
