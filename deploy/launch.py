@@ -11,6 +11,7 @@ Life cycle: `launch` -> `client` works -> `end` (or `release`, which leaves it r
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import select
@@ -41,7 +42,9 @@ class SupervisorProcess:
     def __init__(self, process: subprocess.Popen[bytes], pipe: int, log: IO[bytes]) -> None:
         self.client: SupervisorClient
         self._process = process
-        self._pipe: int | None = pipe
+        # gevent replaces os.close by one that waits for its loop to come round, seconds later when
+        # the process is about to end; a FileIO closes at once.
+        self._pipe = io.FileIO(pipe, "w")
         self._log = log
         self._owner_pid = os.getpid()
 
@@ -64,7 +67,7 @@ class SupervisorProcess:
         """
         if os.getpid() != self._owner_pid:
             return None
-        self._close_pipe()
+        self._pipe.close()
         code = self.wait(_END_TIMEOUT_S)
         if code is None:
             self._process.kill()  # the kernel ends zygote and nodes with it
@@ -75,7 +78,7 @@ class SupervisorProcess:
     def release(self) -> None:
         """Lets it run on without us."""
         self.client.detach()
-        self._close_pipe()
+        self._pipe.close()
         self._log.close()
         # It is no longer ours to wait for: without this, Popen would warn that it still runs.
         self._process.returncode = 0
@@ -86,11 +89,6 @@ class SupervisorProcess:
             return ""
         self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - _TAIL_BYTES))
         return self._log.read().decode(errors="replace").strip()
-
-    def _close_pipe(self) -> None:
-        if self._pipe is not None:
-            os.close(self._pipe)
-            self._pipe = None
 
 
 def launch(
