@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+LARGEST = 2**63 - 1
+"""Nothing that is counted here comes near; larger numbers would overflow somewhere later."""
+
 
 class Fields:
     """One dict being read. Call `end` when every known field was taken."""
@@ -50,6 +53,8 @@ class Fields:
         value = self._take(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(name, "a whole number", value)
+        if abs(value) > LARGEST:
+            raise ValueError(f"{self._where}: {name!r} is beyond 2^63")
         if least is not None and value < least:
             raise ValueError(f"{self._where}: {name!r} must be at least {least}, not {value}")
         return value
@@ -58,8 +63,8 @@ class Fields:
         value = self._take(name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(name, "a number", value)
-        if not math.isfinite(value):
-            raise ValueError(f"{self._where}: {name!r} must be finite, not {value}")
+        if abs(value) > LARGEST or not math.isfinite(value):
+            raise ValueError(f"{self._where}: {name!r} must be finite and below 2^63")
         return float(value)
 
     def optional_number(self, name: str) -> float | None:

@@ -22,10 +22,11 @@ from results.errors import RunFolderError
 LONGEST_RUN_ID = 100
 
 _RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SECRET = re.compile(
-    r"token|secret|passw|passphrase|credential|authorization|api[-_]?key|private[-_]?key|cookie",
-    re.IGNORECASE,
+_SECRET_WORDS = (
+    "token|secret|passw|passphrase|credential|authorization|api[-_]?key|private[-_]?key|cookie"
 )
+_SECRET = re.compile(_SECRET_WORDS, re.IGNORECASE)
+_SECRET_IN_QUERY = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*=)[^&#]*", re.IGNORECASE)
 _DEEPEST = 20
 
 REDACTED = "***"
@@ -131,7 +132,7 @@ def write_json(path: Path, document: Mapping[str, object]) -> None:
 
 
 def redacted(document: Mapping[str, object]) -> dict[str, object]:
-    """A copy in JSON's types: values under secret names and passwords in URLs become `***`.
+    """A copy in JSON's types: values under secret names, in URLs too, and passwords become `***`.
 
     Values of other types become their text.
     """
@@ -156,13 +157,10 @@ def _plain(value: object, depth: int) -> object:
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
         return [_plain(item, depth + 1) for item in items]
-    return _without_password(str(value))
-
-
-def _without_password(text: str) -> str:
-    if "://" not in text or "@" not in text:
-        return text
-    return ",".join(_url_without_password(part) for part in text.split(","))
+    text = _SECRET_IN_QUERY.sub(rf"\g<1>{REDACTED}", str(value))
+    if "://" in text and "@" in text:
+        return ",".join(_url_without_password(part) for part in text.split(","))
+    return text
 
 
 def _url_without_password(text: str) -> str:

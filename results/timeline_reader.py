@@ -170,6 +170,11 @@ def _plan(fields: Fields) -> Plan:
         users=tuple(fields.wholes("users")),
         user_seconds=tuple(fields.number_list("user_seconds")),
     )
+    edge_s = 0.0
+    for phase in plan.phases:
+        if not edge_s <= phase.start_s < phase.end_s:
+            raise ValueError(f"plan: phase {phase.name!r} is empty or out of order")
+        edge_s = phase.end_s
     if plan.mean_cycle_s is not None and plan.mean_cycle_s <= 0:
         raise ValueError(f"plan: 'mean_cycle_s' must be above 0, not {plan.mean_cycle_s}")
     return plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -111,6 +112,7 @@ def test_secrets_do_not_reach_the_manifest(tmp_path: Path) -> None:
         "nodes": "http://u:s3cret-3@a:1,http://u:s3cret-4@b:2",
         "deep": [{"web_login": {"password": ["s3cret-5"]}}, ("http://:s3cret-6@[::1]:8/x",)],
         "broken": "http://u:s3cret-7@[::1",
+        "query": "http://a/x?page=2&access_token=s3cret-8&n=1#top",
         "api_key": None,
         "host": "http://127.0.0.1:8001",
         "mail": "someone@example.org",
@@ -132,6 +134,7 @@ def test_secrets_do_not_reach_the_manifest(tmp_path: Path) -> None:
     kept = json.loads(text)["options"]
     assert kept["nodes"] == "http://***@a:1,http://***@b:2"
     assert (kept["host"], kept["mail"]) == ("http://127.0.0.1:8001", "someone@example.org")
+    assert kept["query"] == "http://a/x?page=2&access_token=***&n=1#top"
     assert kept["api_key"] is None, "that no secret was set is no secret"
     assert kept["where"] == str(tmp_path)
     assert (kept["set"], kept["nan"]) == (["a", "b"], "nan")
@@ -153,6 +156,24 @@ def test_the_manifest_states_versions_host_and_seed(tmp_path: Path) -> None:
     assert host["usable_processors"] >= 1
     assert host["memory_bytes"] > 1_000_000
     assert document["started_at"] == "2026-01-31T12:00:00.000+00:00"
+
+
+def test_a_checkout_states_its_commit_and_whether_it_was_modified(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@t"]
+        done = subprocess.run(
+            [*command, *arguments], check=True, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "file").write_text("1")
+    git("add", "file")
+    git("commit", "-q", "-m", "one")
+    assert git_revision(tmp_path) == {"commit": git("rev-parse", "HEAD"), "modified": False}
+    (tmp_path / "file").write_text("2")
+    revision = git_revision(tmp_path)
+    assert revision is not None and revision["modified"] is True
 
 
 def test_outside_of_a_checkout_there_is_no_revision(tmp_path: Path) -> None:

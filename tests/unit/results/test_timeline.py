@@ -121,6 +121,11 @@ HEADER_LINE = '{"kind":"header","version":1,"run_id":"r","scenario":"s","origin_
           '"user_seconds":[]}'], "above 0"),
         ([HEADER_LINE, '{"kind":"plan","duration_s":1,"mean_cycle_s":1,"phases":[["a",1]],'
           '"users":[],"user_seconds":[]}'], "3 entries"),
+        ([HEADER_LINE, '{"kind":"plan","duration_s":1,"mean_cycle_s":1,"phases":[["a",1,0]],'
+          '"users":[],"user_seconds":[]}'], "empty or out of order"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1,"users":1' + "0" * 400 + "}"], "beyond 2"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1' + "0" * 400 + ',"users":1}'], "below 2"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1e999,"users":1}'], "finite"),
         (['{"kind":"end","t_s":1,"reason":"completed","detail":"","reports":{}}'], "its header"),
         ([], "no header"),
     ],

@@ -103,6 +103,21 @@ def test_a_fractional_phase_compares_starts_with_the_plan_of_the_same_seconds() 
     assert stats["phase:high"].planned_user_s == 35.0
 
 
+def test_a_phase_without_a_whole_second_has_no_numbers_rather_than_wrong_ones() -> None:
+    plan = Plan(0.4, (PlannedPhase("blink", 0, 0.4),), (5,), (2.0,), 1.0)
+    made = timeline([request(0.1)], plan=plan)
+    stats = cut(made, standard_windows(made))
+    blink = stats["phase:blink"]
+    assert (blink.covered_s, blink.total.ended, blink.rate, blink.planned_users) == (
+        0,
+        0,
+        None,
+        None,
+    )
+    assert blink.achieved(None) is None
+    assert stats["run"].total.ended == 1
+
+
 def test_latencies_are_cut_per_endpoint_series_and_window() -> None:
     made = timeline(
         [request(0.1 + n / 1000, took_ms=n + 1, name="a", emulated_ms=n) for n in range(100)]
