@@ -127,8 +127,11 @@ class _Sums:
         self.excess: Histogram | None = None
         self.corrected: Histogram | None = None
 
-    def add_counts(self, second: EndpointSecond) -> None:
+    def add_second(self, second: EndpointSecond) -> None:
         self._count(second.ended, second.cancelled, second.bytes_received, second.errors)
+        self.raw = _merged(self.raw, second.raw)
+        self.excess = _merged(self.excess, second.excess)
+        self.corrected = _merged(self.corrected, second.corrected)
 
     def _count(self, ended: int, cancelled: int, size: int, errors: Mapping[str, int]) -> None:
         self.ended += ended
@@ -136,13 +139,6 @@ class _Sums:
         self.bytes += size
         for kind, count in errors.items():
             self.errors[kind] = self.errors.get(kind, 0) + count
-
-    def add_series(
-        self, raw: Histogram, excess: Histogram | None, corrected: Histogram | None
-    ) -> None:
-        self.raw = _joined(self.raw, raw)
-        self.excess = _joined(self.excess, excess)
-        self.corrected = _joined(self.corrected, corrected)
 
     def add(self, other: _Sums) -> None:
         self._count(other.ended, other.cancelled, other.bytes, other.errors)
@@ -170,43 +166,51 @@ def cut(
     """Statistics of each window by its name.
 
     `selections` are endpoint patterns (`*`, `?`) that are wanted as one. Raises HistogramError
-    when a histogram is damaged. Costs about 0.25 ms a second, endpoint and source.
+    when a histogram is damaged. Costs about 0.2 ms a second, endpoint and source.
     """
     patterns = tuple(dict.fromkeys(selections))
     found: dict[str, WindowStats] = {}
     for start in range(0, len(windows), _WINDOWS_AT_ONCE):
         batch = windows[start : start + _WINDOWS_AT_ONCE]
-        sums = _summed(timeline, batch)
-        for window, by_endpoint in zip(batch, sums, strict=True):
-            found[window.name] = _window_stats(timeline.plan, window, by_endpoint, patterns)
+        atoms = _atoms(timeline, batch)
+        for n, window in enumerate(batch):
+            sums: dict[str, _Sums] = {}
+            for holders, by_endpoint in atoms.items():
+                if n in holders:
+                    for name, entry in by_endpoint.items():
+                        sums.setdefault(name, _Sums()).add(entry)
+            found[window.name] = _window_stats(timeline.plan, window, sums, patterns)
     return found
 
 
-def _summed(timeline: Timeline, windows: Sequence[Window]) -> list[dict[str, _Sums]]:
-    """Per window and endpoint. Every histogram is decoded once, whatever windows hold it."""
-    spans = [window.seconds() for window in windows]
-    sums: list[dict[str, _Sums]] = [{} for _ in windows]
+def _atoms(
+    timeline: Timeline, windows: Sequence[Window]
+) -> dict[tuple[int, ...], dict[str, _Sums]]:
+    """Sums per endpoint of all seconds that the same windows (by index) hold.
 
-    def holders(second: int) -> list[int]:
-        return [n for n, ranges in enumerate(spans) if any(second in span for span in ranges)]
+    So every histogram is decoded and added once, whatever the number of windows that overlap.
+    """
+    spans = [window.seconds() for window in windows]
+    known: dict[int, tuple[int, ...]] = {}
+    atoms: dict[tuple[int, ...], dict[str, _Sums]] = {}
+
+    def sums_of(second: int) -> dict[str, _Sums] | None:
+        holders = known.get(second)
+        if holders is None:
+            held = (n for n, ranges in enumerate(spans) if any(second in span for span in ranges))
+            holders = known[second] = tuple(held)
+        return atoms.setdefault(holders, {}) if holders else None
 
     for report in timeline.reports:
-        inside = holders(report.second)
+        ended = sums_of(report.second)
         for name, endpoint in report.endpoints.items():
             for second, count in endpoint.started.items():
-                for n in holders(second):
-                    sums[n].setdefault(name, _Sums()).started += count
-            if not inside:
-                continue
-            raw = _decoded(endpoint.raw)
-            excess = _decoded(endpoint.excess)
-            corrected = None if endpoint.corrected is None else _decoded(endpoint.corrected)
-            for n in inside:
-                entry = sums[n].setdefault(name, _Sums())
-                entry.add_counts(endpoint)
-                if raw is not None:
-                    entry.add_series(raw, excess, corrected)
-    return sums
+                started = sums_of(second)
+                if started is not None:
+                    started.setdefault(name, _Sums()).started += count
+            if ended is not None:
+                ended.setdefault(name, _Sums()).add_second(endpoint)
+    return atoms
 
 
 def _window_stats(
@@ -238,15 +242,20 @@ def _planned_user_s(plan: Plan, span: range) -> float:
     return math.fsum(plan.user_seconds[max(0, span.start) : max(0, span.stop)])
 
 
-def _decoded(encoded: EncodedHistogram) -> Histogram | None:
-    return decode(encoded) if encoded.count else None
+def _merged(into: Histogram | None, encoded: EncodedHistogram | None) -> Histogram | None:
+    if encoded is None or not encoded.count:
+        return into
+    if into is None:
+        return decode(encoded)
+    into.merge(encoded)
+    return into
 
 
 def _joined(into: Histogram | None, other: Histogram | None) -> Histogram | None:
+    """Never `other` itself, which goes into several windows."""
     if other is None:
         return into
-    if into is None:
-        into = Histogram()
+    into = into or Histogram()
     into.add(other)
     return into
 
