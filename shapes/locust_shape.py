@@ -5,7 +5,8 @@ options before the load starts. Life cycle of one run:
 
 1. `start_shape` resets the time and calls `tick` about once a second in a greenlet of its own.
 2. While the runner is still in its initial state (listeners of test_start may take seconds), the
-   clock does not run: every tick asks for the first second's users and moves the beginning.
+   clock does not run: every tick asks for the first users and moves the beginning, which is a
+   second after the tick.
 3. From then on each tick hands over what the profile plans for the elapsed time.
 4. After the profile's end it asks for 0 users until they have stopped or `drain_timeout_s` passed,
    then returns None, upon which Locust ends the run.

@@ -34,12 +34,13 @@ def users_at_tick(profile: Profile, t_s: float) -> int:
     """Users to hand over at `t_s` seconds: ceil(max of target over [t, t + 1 s]).
 
     An upward step is handed over up to a second early, a downward step never: its old level is
-    still in the interval at every moment before it. From the end of the profile on it is 0.
+    still in the interval at every moment before it. Before second 0 the users of second 0 are
+    asked for, from the end of the profile on none.
     """
     if t_s >= profile.duration_s:
         return 0
-    start_s = max(0.0, t_s)
-    return math.ceil(profile.peak(start_s, start_s + LOOKAHEAD_S) - _ROUNDING)
+    start_s, end_s = max(0.0, t_s), max(0.0, t_s + LOOKAHEAD_S)
+    return math.ceil(profile.peak(start_s, end_s) - _ROUNDING)
 
 
 def step_at(profile: Profile, t_s: float, previous_users: int) -> Step:

@@ -133,7 +133,7 @@ def test_the_tick_check_notices_a_tick_that_does_not_look_ahead() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(profile=profiles(), first=st.floats(0, 1), gaps=st.lists(st.floats(0.9, 3.5), max_size=60))
+@given(profile=profiles(), first=st.floats(-1, 1), gaps=st.lists(st.floats(0.9, 3.5), max_size=60))
 def test_ticks_never_hand_over_less_than_the_plan_whenever_they_come(
     profile: Piecewise, first: float, gaps: list[float]
 ) -> None:

@@ -32,6 +32,11 @@ def test_a_ramp_from_nothing_starts_its_first_users_at_once() -> None:
     assert planned_users(ramp(0, 10, 5)) == (2, 4, 6, 8, 10)
 
 
+def test_before_second_0_the_users_of_second_0_start_and_no_more() -> None:
+    profile = ramp(3, 13, 5)
+    assert [users_at_tick(profile, t) for t in (-1.0000001, -1.0, -0.5, 0.0)] == [3, 3, 4, 5]
+
+
 def test_a_burst_shorter_than_a_tick_is_not_lost() -> None:
     profile = overlay(steady(5, 10), at(3.2, burst(20, 0.5)))
     assert planned_users(profile)[2:5] == (5, 25, 5)
