@@ -23,6 +23,7 @@ from locustfiles.harness.tls import TlsLayer
 from locustfiles.harness.transport_error import (
     ConnectFailed,
     ConnectionRefused,
+    ConnectReset,
     ConnectTimeout,
     NeverSent,
     TlsFailure,
@@ -93,6 +94,8 @@ def _connect_error(origin: Origin, code: int, limit_s: float) -> NeverSent:
     label = origin.label
     if code == errno.ECONNREFUSED:
         return ConnectionRefused(label, "refused the connection")
+    if code == errno.ECONNRESET:
+        return ConnectReset(label, "reset the connection before the request was sent")
     if code == errno.ETIMEDOUT:
         return ConnectTimeout(label, f"did not accept a connection within {limit_s:.3g} s")
     if code in (errno.EMFILE, errno.ENFILE):

@@ -50,6 +50,12 @@ class ConnectTimeout(NeverSent):
     outcome = Outcome.TIMEOUT
 
 
+class ConnectReset(NeverSent):
+    """The peer reset the connection before anything of the request was sent."""
+
+    outcome = Outcome.RESET
+
+
 class ConnectFailed(NeverSent):
     """Any other failure to connect, such as no route, or no descriptors left."""
 

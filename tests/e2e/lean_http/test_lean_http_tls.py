@@ -99,7 +99,10 @@ def test_a_server_that_leaves_the_handshake_is_named(
 ) -> None:
     server = serve(hang_up)
     reply = client.request("GET", f"https://{server.label}/", timeout=5)
-    assert reply["error"].startswith(f"TlsFailure: {server.label} ")
+    # A reset may overtake the client's look at whether it is connected.
+    kind = reply["error"].partition(":")[0]
+    assert kind == "TlsFailure" or (kind == "ConnectReset" and hang_up is Peer.reset)
+    assert server.label in reply["error"]
 
 
 def test_a_server_that_never_shakes_hands_is_left_at_the_connect_limit(
