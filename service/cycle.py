@@ -7,8 +7,10 @@ body, and when that is also the last, both go out at once. Everything else is uv
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 _BODILESS = frozenset({204, 304})
@@ -20,6 +22,18 @@ class NodeCycle(RequestResponseCycle):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self._head: Any = None
+
+    def start(self, app: ASGIApp, tasks: set[asyncio.Task[None]]) -> None:
+        """Run `app` as a task that is among `tasks` until it ends."""
+        self._task = asyncio.get_running_loop().create_task(self._run(app, tasks))
+        tasks.add(self._task)
+
+    async def _run(self, app: ASGIApp, tasks: set[asyncio.Task[None]]) -> None:
+        try:
+            await self.run_asgi(app)  # type: ignore[arg-type]
+        finally:
+            # Here and not in a callback of the task, which would cost another turn of the loop.
+            tasks.discard(self._task)
 
     async def send(self, message: Any) -> None:
         if self._head is None:

@@ -87,9 +87,20 @@ class FeedResponse(Response):
                 self._sent += 1
 
 
+_LINE_ENDS = (
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\xc2\x85", b"\\u0085"),
+)
+"""SSE ends lines at CR and LF alone, but Python's `splitlines`, and so httpx, at these as well."""
+
+
 def frame(event: Event) -> bytes:
     """One event as SSE. JSON has no raw line break, so one data line carries it."""
-    return b"id: %d\ndata: %s\n\n" % (event.seq, event.model_dump_json().encode("utf-8"))
+    text = event.model_dump_json().encode("utf-8")
+    for raw, escaped in _LINE_ENDS:
+        text = text.replace(raw, escaped)
+    return b"id: %d\ndata: %s\n\n" % (event.seq, text)
 
 
 async def _client_left(receive: Receive) -> None:

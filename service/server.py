@@ -134,8 +134,10 @@ async def _serve(
     code = NodeExit.CLEAN
     try:
         server = NodeServer(node, settings, log)
-        # What is alive now stays so: the collector need not walk it again.
+        # What is alive now stays so: the collector need not walk it again. Requests leave few
+        # cycles, so that it need not look at every 700 objects either (6 % of the CPU).
         gc.freeze()
+        gc.set_threshold(10_000, 10, 10)
         await server.serve_node(sock, partial(_announce, ready, url, log))
     finally:
         try:
