@@ -35,6 +35,9 @@ WRITER_CACHE_KIB = 65_536
 READER_CACHE_KIB = 4_096
 
 
+THREAD_END_S = 1.0
+
+
 class Connector(Protocol):
     """Opens a connection to a database file; the power-cut test passes one with its own VFS."""
 
@@ -67,8 +70,15 @@ class Database(aiosqlite.Connection):
         try:
             await self
         except sqlite3.Error as error:
+            self._thread.join(THREAD_END_S)
             raise translate(error) from error
         return self
+
+    async def close(self) -> None:
+        """Finish what the thread has been given, close, and end the thread."""
+        await super().close()
+        # The thread has told the loop that it is done; all that is left is its return.
+        self._thread.join(THREAD_END_S)
 
     async def transact(self, statements: Sequence[Statement]) -> float:
         """Run all statements in one transaction, durable on return; its seconds on the thread."""

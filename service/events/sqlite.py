@@ -132,8 +132,8 @@ class SqliteEventStore:
             await _migrate(database)
             await _index_metadata(database, keys)
             incarnation = await _begin(database, node, lock.token(), clock_us())
-            [(seq,)] = await database.fetch(last_seq())
-            last = seq if isinstance(seq, int) else 0
+            given = await database.fetch(last_seq())
+            last = max([seq for (seq,) in given if isinstance(seq, int)], default=0)
             readers = []
             for _ in range(READERS):
                 one = await Database.open(partial(connect, path, read_only=True))

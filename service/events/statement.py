@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from sqlalchemy import BindParameter, bindparam, func, select
+from sqlalchemy import BindParameter, bindparam, column, func, literal_column, select, table
 
 from service.events.database import Statement
 from service.events.plan import Row
@@ -114,8 +114,10 @@ def stream_versions() -> str:
 
 
 def last_seq() -> str:
-    """The greatest seq, or null."""
-    return compile_statement(select(func.max(events.c.seq)))[0]
+    """The greatest seq that was ever given, also if its row is gone; no row in a new database."""
+    given = table("sqlite_sequence", column("name"), column("seq"))
+    statement = select(given.c.seq).where(given.c.name == literal_column(f"'{events.name}'"))
+    return compile_statement(statement)[0]
 
 
 def all_meta() -> str:
