@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,15 +72,24 @@ def asked_users(ticks: list[dict[str, object]]) -> list[tuple[float, int]]:
 PROFILE = "sequence(steady(2, 2), steady(8, 1, phase='burst'), ramp(8, 4, 2))"
 
 
-@pytest.mark.parametrize("arguments", [(), ("--processes", "2")])
+def two_processes() -> tuple[str, ...]:
+    """Master and workers on a port of their own: on Locust's default one, others' would join."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    bind = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port)
+    return ("--processes", "2", *bind, "--master-port", port)
+
+
+@pytest.mark.parametrize("arguments", [tuple, two_processes])
 def test_every_tick_hands_over_the_plan_on_one_process_and_on_many(
-    tmp_path: Path, arguments: tuple[str, ...]
+    tmp_path: Path, arguments: Callable[[], tuple[str, ...]]
 ) -> None:
     from shapes.phased import users_at_tick
     from shapes.profile import ramp, sequence, steady
 
     plan = sequence(steady(2, 2), steady(8, 1, phase="burst"), ramp(8, 4, 2))
-    ticks = run_locust(tmp_path, PROFILE, *arguments)
+    ticks = run_locust(tmp_path, PROFILE, *arguments())
     asked = asked_users(ticks)
     assert max(users for _, users in asked) == 8
     assert {users for _, users in asked} >= {2, 8, 0}
