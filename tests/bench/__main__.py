@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen = benchmarks(p1_full=options.p1_full)
     names = options.only or list(chosen)
     facts = machine.facts()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupt)
     rows: list[Row] = []
     try:
         for number, name in enumerate(names, start=1):
@@ -84,7 +85,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends like Ctrl-C, so that every child is ended in order."""
+    """SIGTERM ends like Ctrl-C, also where Ctrl-C is ignored: every child is ended in order."""
     raise KeyboardInterrupt
 
 

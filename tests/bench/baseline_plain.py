@@ -3,8 +3,10 @@
     python -m uvicorn --factory tests.bench.baseline_plain:app
 
 The lower end of the comparison (performance 1). Same table, indices and durability as the node's
-store, same request and answer models. One connection for all requests, without a lock: commits of
-concurrent requests can then cover each other, which only helps this baseline.
+store, same request and answer models. Every request is one transaction of its own, in one hop to
+the connection's thread: the connection is in autocommit mode. With the driver's default mode, an
+insert and a commit, concurrent requests would share transactions by chance, and the rollback of
+one would undo its neighbours.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         create(path).close()
-        async with aiosqlite.connect(path) as connection:
+        async with aiosqlite.connect(path, isolation_level=None) as connection:
             await connection.execute("PRAGMA synchronous=FULL")
             api.state.connection = connection
             yield
@@ -52,13 +54,12 @@ def app() -> FastAPI:
         row = (id_.bytes, event.type, event.stream, None, correlation_id, created_at, now_us,
                "plain", 1, blake2b(data, digest_size=16).digest(), data.decode(),
                orjson.dumps(event.metadata).decode())  # fmt: skip
-        cursor = await connection.execute(INSERT, row)
-        await connection.commit()
-        assert cursor.lastrowid is not None
+        inserted = await connection.execute_insert(INSERT, row)
+        assert inserted is not None
         return Receipt.model_validate(
             {
                 "id": id_.bytes.hex(),
-                "seq": cursor.lastrowid,
+                "seq": inserted[0],
                 "created_at": created_at,
                 "correlation_id": correlation_id,
             }

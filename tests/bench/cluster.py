@@ -19,7 +19,7 @@ import psutil
 from deploy.local import LocalCluster
 from tests.bench.database import fill, stored_events
 from tests.bench.load import drive, post
-from tests.bench.process import owned
+from tests.bench.process import owned, poll, tail
 from tests.bench.row import BenchError, Row, below, spread
 from tests.bench.server import DATABASE, node
 from tests.bench.single import BODY
@@ -30,6 +30,9 @@ RETURN_LIMIT_S = 0.3
 IDLE_LIMIT_PERCENT = 1.0
 PSS_LIMIT_MB = 40.0
 _COMMAND_TIMEOUT_S = 60.0
+_HEALTHY_WORDS = b"Press Ctrl-C"
+"""What the command prints once it has shown the table of healthy nodes."""
+
 _SETTLE_S = 4.0
 """After this a node has done what it does once when it becomes idle."""
 
@@ -53,24 +56,23 @@ def run(quick: bool) -> list[Row]:
 
 
 def _start_from_command() -> float:
-    """Seconds from `foundation cluster up --detach` to its return: all nodes are healthy then."""
+    """Seconds from `foundation cluster up` to its word that all nodes are healthy."""
     foundation = str(Path(sys.executable).with_name("foundation"))
+    command = (foundation, "cluster", "up", "--size", str(NODES))
     with tempfile.TemporaryDirectory() as folder:
-        state = ("--state", str(Path(folder, "state.json")))
-        try:
+        output = Path(folder, "output")
+
+        def healthy() -> bool:
+            if up.poll() is not None:
+                raise BenchError(f"it ended with {up.returncode}: {tail(output.read_text())}")
+            return _HEALTHY_WORDS in output.read_bytes()
+
+        with output.open("wb") as stream:
             started_s = perf_counter()
-            _command(foundation, "cluster", "up", "--size", str(NODES), "--detach", *state)
-            return perf_counter() - started_s
-        finally:
-            _command(foundation, "cluster", "down", *state)
-
-
-def _command(*command: str) -> None:
-    with tempfile.TemporaryFile() as output, owned(command, stdout=output, stderr=output) as done:
-        code = done.wait(_COMMAND_TIMEOUT_S)
-        output.seek(0)
-        if code != 0:
-            raise BenchError(f"{' '.join(command[1:4])} ended with {code}: {output.read()!r}")
+            state = ("--state", str(Path(folder, "state.json")))
+            with owned((*command, *state), stdout=stream, stderr=stream, grace_s=20.0) as up:
+                poll(healthy, _COMMAND_TIMEOUT_S, f"{NODES} healthy nodes")
+                return perf_counter() - started_s
 
 
 def _idle(seconds: float) -> tuple[list[float], list[float]]:

@@ -179,11 +179,11 @@ async def _drive(
     await asyncio.sleep(seconds)
     window_s, cpu_s = perf_counter() - started_s, _cpu_s() - cpu_s
     times_s = sorted(run.times_s)
+    if not times_s:
+        raise BenchError("no request was answered in the measured window")
     run.ending = True
     async with asyncio.timeout(DRAIN_TIMEOUT_S):
         await run.closed.wait()
-    if not times_s:
-        raise BenchError("no request was answered in the measured window")
     return LoadResult(
         statuses={status.decode(): count for status, count in run.statuses.items()},
         lost=run.lost,
