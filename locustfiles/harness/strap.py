@@ -18,10 +18,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import locust
 from locust.env import Environment
 from locust.event import Events
@@ -57,6 +59,7 @@ class Harness:
         self._scenario = scenario
         self._owner: Owner | None = None
         self._worker: Worker | None = None
+        self._on_term: Any = None
 
     def listen(self, events: Events) -> None:
         listeners: tuple[tuple[Any, Callable[..., None]], ...] = (
@@ -76,6 +79,9 @@ class Harness:
         except (BadConfiguration, ResultsError) as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(ExitCode.BAD_CONFIGURATION)
+        except KeyboardInterrupt:
+            print("stopped before the load began", file=sys.stderr)
+            sys.exit(ExitCode.ABORTED)
 
     def _prepare(self, environment: Environment, runner: Runner) -> None:
         _quieten(environment)
@@ -102,6 +108,9 @@ class Harness:
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
         environment.process_exit_code = int(ExitCode.INCONCLUSIVE)
+        if parsed_options(environment).headless:
+            # With a shape Locust installs its own handler only after the run.
+            self._on_term = gevent.signal_handler(signal.SIGTERM, _interrupt)
         self._owner = Owner(self._scenario, options, environment, runner, shape, Console())
         # Also on ways out that fire no event, such as sys.exit while workers are awaited.
         atexit.register(self._owner.release)
@@ -120,6 +129,8 @@ class Harness:
             self._owner.finish()
 
     def _on_quitting(self, **_: Any) -> None:
+        if self._on_term is not None:
+            self._on_term.cancel()
         if self._owner is not None:
             self._owner.abort()
             self._owner.release()
@@ -127,6 +138,11 @@ class Harness:
     def _on_quit(self, **_: Any) -> None:
         if self._owner is not None:
             self._owner.show()
+
+
+def _interrupt() -> None:
+    """End the run as Ctrl-C does: gevent's hub raises this in the main greenlet."""
+    raise KeyboardInterrupt
 
 
 class _NoRateWarning(logging.Filter):

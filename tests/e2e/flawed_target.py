@@ -1,0 +1,56 @@
+"""A target that speaks the nodes' language and fails one request in fifty with a 500.
+
+python -m tests.e2e.flawed_target       prints its URL, serves until its standard input ends
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+EVERY = 50
+
+HEALTH = {"status": "up", "node": "flawed", "roles": ["app"], "components": {}}
+REPLY = {"id": "00000000-0000-7000-8000-000000000000", "seq": 1, "processing_time_ms": 1}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    numbers = itertools.count(1)
+
+    def do_GET(self) -> None:
+        self._answer(200, HEALTH)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if next(self.numbers) % EVERY == 0:
+            self._answer(500, {"code": "internal", "status": 500})
+        else:
+            self._answer(200, {**REPLY, "action": self.path.rpartition("/")[2], "node": "flawed"})
+
+    def _answer(self, status: int, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet: the test reads standard output."""
+
+
+def main() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

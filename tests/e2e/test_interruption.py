@@ -1,0 +1,75 @@
+"""A run that does not reach its end says so, and leaves no process behind."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.scenario import TIMEOUT_S, Run
+
+LONG = ("--time-scale", "0.5", "--load-scale", "0.02")
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Poll, and fail when it takes longer than any machine should need."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in processes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")])
+def test_a_stopped_run_is_aborted_and_its_nodes_are_gone(
+    tmp_path: Path, number: signal.Signals, processes: tuple[str, ...]
+) -> None:
+    with Run(tmp_path / "runs", *LONG, *processes) as run:
+        wait_until(lambda: run.seconds_recorded() >= 2, "the load never started: " + run.errors())
+        family = run.family()
+        assert len(family) > 6, "the control: supervisor, zygote and five nodes are descendants"
+        run.interrupt(number)
+        done = run.finish()
+        assert done.exit_code == 5, done.stdout + done.stderr
+        assert done.verdict["verdict"] == "ABORTED"
+        assert done.verdict["windows"][0]["total"]["requests"] > 0, "what was seen is still told"
+        assert "verdict: ABORTED" in done.stdout
+        wait_until(lambda: all_gone(family), "processes outlived the run")
+
+
+def test_a_killed_run_leaves_a_readable_timeline_and_no_process(tmp_path: Path) -> None:
+    with Run(tmp_path / "runs", *LONG) as run:
+        wait_until(lambda: run.seconds_recorded() >= 2, "the load never started: " + run.errors())
+        family = run.family()
+        run.interrupt(signal.SIGKILL)
+        done = run.finish()
+        wait_until(lambda: all_gone(family), "processes outlived the run")
+    assert done.timeline("header")
+    assert done.timeline("second")
+    assert not (done.folder / "verdict.json").exists()
+
+
+def test_a_lost_worker_makes_the_run_inconclusive_and_is_named(tmp_path: Path) -> None:
+    scale = ("--time-scale", "0.04", "--load-scale", "0.02", "--processes", "2")
+    with Run(tmp_path / "runs", *scale) as run:
+        wait_until(lambda: run.seconds_recorded() >= 4, "the load never started: " + run.errors())
+        workers = [
+            child
+            for child in psutil.Process(run.process.pid).children()
+            if "locust" in " ".join(child.cmdline())
+        ]
+        assert len(workers) == 2
+        workers[0].kill()
+        done = run.finish()
+        assert done.exit_code == 3, done.stdout + done.stderr
+        assert done.verdict["verdict"] == "INCONCLUSIVE"
+        assert any("lost" in reason for reason in done.verdict["reasons"])
+        assert any(line["label"] == "worker_lost" for line in done.timeline("annotation"))

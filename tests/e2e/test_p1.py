@@ -1,0 +1,127 @@
+"""P1 by its real command line: verdict, files, one process and two, given nodes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.scenario import HERE, ROOT, SMALL, run
+
+PHASES = ["phase:steady#1", "phase:burst", "phase:peak", "phase:steady#2"]
+
+
+def test_a_small_p1_passes_and_leaves_its_files(tmp_path: Path) -> None:
+    done = run(tmp_path / "runs", *SMALL)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    verdict = done.verdict
+    assert verdict["verdict"] == "PASS"
+    assert verdict["exit_code"] == 0
+    assert [check["status"] for check in verdict["checks"]] == ["PASS"] * 3
+    assert [w["name"] for w in verdict["windows"]] == ["run", *PHASES, "phase:steady"]
+    total = done.window("run")["total"]
+    assert total["errors"] == {}
+    assert total["requests"] > 50_000 * 0.02 * 0.05
+    # The node states what it emulated, so the excess is far below the response time.
+    assert total["excess_ms"]["p50"] < total["raw_ms"]["p50"]
+    assert sorted(path.name for path in done.folder.iterdir()) == [
+        "logs",
+        "manifest.json",
+        "timeline.jsonl",
+        "verdict.json",
+    ]
+    logs = {path.name for path in (done.folder / "logs").iterdir()}
+    assert logs >= {f"node-{n}.log" for n in range(1, 6)}
+    assert "verdict: PASS" in done.stdout
+    assert str(done.folder) in done.stdout
+
+
+def test_the_plan_is_the_same_on_one_process_and_on_two(tmp_path: Path) -> None:
+    scale = ("--time-scale", "0.03", "--load-scale", "0.05")
+    one = run(tmp_path / "one", *scale)
+    two = run(tmp_path / "two", *scale, "--processes", "2")
+    assert (one.exit_code, two.exit_code) == (0, 0), two.stdout + two.stderr
+    (planned_by_one,), (planned_by_two,) = one.timeline("plan"), two.timeline("plan")
+    assert planned_by_one == planned_by_two
+    assert {line["source"] for line in two.timeline("second")} == {"worker-0", "worker-1"}
+    # Upwards the users that run are those of the plan; downwards they end their request first.
+    peak = max(planned_by_one["users"])
+    assert max(line["users"] for line in one.timeline("progress")) == peak
+    assert max(line["users"] for line in two.timeline("progress")) == peak
+
+
+def test_given_nodes_are_loaded_instead_of_a_cluster(tmp_path: Path) -> None:
+    with NodeByHand(tmp_path / "a", "app") as a, NodeByHand(tmp_path / "b", "app") as b:
+        done = run(tmp_path / "runs", *SMALL, "--nodes", f"{a.url},{b.url}")
+        assert done.exit_code == 0, done.stdout + done.stderr
+        assert done.verdict["verdict"] == "PASS"
+        loaded = {node for line in done.timeline("second") for node in line["nodes"]}
+        assert loaded == {a.url, b.url}
+    assert list((done.folder / "logs").iterdir()) == []
+
+
+def test_only_app_nodes_take_the_load(tmp_path: Path) -> None:
+    done = run(tmp_path / "runs", *SMALL, "--cluster-size", "3")
+    assert done.exit_code == 0, done.stdout + done.stderr
+    loaded = {node for line in done.timeline("second") for node in line["nodes"]}
+    assert len(loaded) == 2, "nodes 2 and 3 of the three are app nodes"
+
+
+def test_one_failed_request_in_fifty_is_a_fail(tmp_path: Path) -> None:
+    target = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.flawed_target"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with target:
+        assert target.stdout is not None
+        url = target.stdout.readline().strip()
+        done = run(tmp_path / "runs", *SMALL, "--host", url)
+        target.communicate(timeout=10)
+    assert done.exit_code == 1, done.stdout + done.stderr
+    assert done.verdict["verdict"] == "FAIL"
+    failed = [check["id"] for check in done.verdict["checks"] if check["status"] == "FAIL"]
+    assert "error_rate" in failed
+    assert done.window("run")["total"]["error_rate"] == pytest.approx(1 / 50, rel=0.1)
+
+
+def test_a_run_that_sends_nothing_is_inconclusive(tmp_path: Path) -> None:
+    done = run(tmp_path / "runs", locustfile=HERE / "silent.py")
+    assert done.exit_code == 3, done.stdout + done.stderr
+    assert done.verdict["verdict"] == "INCONCLUSIVE"
+    assert any("no request was sent" in reason for reason in done.verdict["reasons"])
+
+
+class NodeByHand:
+    """`python -m service` on a free port, as a user would start it."""
+
+    def __init__(self, data: Path, role: str) -> None:
+        command = [sys.executable, "-m", "service", "--port", "0", "--data", str(data)]
+        self._process = subprocess.Popen(
+            [*command, "--role", role, "--name", data.name],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.url = self._read_url()
+
+    def _read_url(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if "http://" in line:
+                return "http://" + line.split("http://")[1].split('"')[0].split()[0].rstrip("/.,")
+        raise AssertionError("the node ended before it served")
+
+    def __enter__(self) -> NodeByHand:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        # Reads the rest, so that the node is never blocked on a full pipe.
+        self._process.communicate(timeout=10)
+        assert self._process.returncode == 0
