@@ -238,7 +238,13 @@ NODE, INCARNATION, CLEAN = "node", "incarnation", "clean"
 async def _prepare(
     database: Database, limits: WriterLimits, synchronous: Literal["FULL", "NORMAL"]
 ) -> None:
-    """The pragmas of the writer's connection."""
+    """The pragmas of the writer's connection.
+
+    Turning a new database to a write-ahead log goes through a rollback journal, which SQLite then
+    unlinks. EXTRA makes that unlinking durable; with FULL a power cut much later could bring the
+    journal back, and SQLite would roll the database back to nothing (found by the power-cut test).
+    """
+    await database.fetch("PRAGMA synchronous = EXTRA")
     [(mode,)] = await database.fetch("PRAGMA journal_mode = WAL")
     if mode != "wal":
         raise StorageError(

@@ -101,6 +101,7 @@ class Writer:
         self._requests: deque[Request] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._broken: str | None = None
         self._tidy = True
         self._next_checkpoint_bytes = limits.checkpoint_bytes
         self._task: asyncio.Task[None] | None = None
@@ -115,7 +116,9 @@ class Writer:
 
         Raises Overloaded, ShuttingDown or PayloadTooLarge before anything is queued.
         """
-        if self._closing or self._task is None or self._task.done():
+        if self._broken is not None:
+            raise StorageError(self._broken)
+        if self._closing or self._task is None:
             raise ShuttingDown("the node is shutting down: send the event to another node")
         events, size_bytes = len(writes), sum([write.size_bytes for write in writes])
         limits = self._limits
@@ -166,9 +169,11 @@ class Writer:
         except Exception as error:
             # The edge of the task: nothing may wait for an answer that cannot come.
             _log.exception("the event writer ended")
-            self.failure = f"the event writer ended by a fault of its own: {error!r}; restart"
-            self._closing = True
-            self._refuse_all(StorageError(self.failure))
+            self._broken = (
+                f"the event writer ended by a fault of its own, {error!r}: restart the node"
+            )
+            self.failure = self._broken
+            self._refuse_all(StorageError(self._broken))
 
     async def _work_waits(self) -> bool:
         """True when requests are queued, False when the writer is to end."""
