@@ -8,6 +8,7 @@ machine.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -23,6 +24,8 @@ from tests.bench.row import BenchError, Row, failed
 Benchmark = Callable[[bool], list[Row]]
 
 _INTERRUPTED = 130
+_QUIET_LOAD = 0.5
+"""Above this something else is using the cores that are about to be measured."""
 
 
 def benchmarks(*, p1_full: bool) -> dict[str, Benchmark]:
@@ -43,6 +46,10 @@ def main(arguments: Sequence[str]) -> int:
     chosen = benchmarks(p1_full=options.p1_full)
     names = options.only or list(chosen)
     facts = machine.facts()
+    if (busy := os.getloadavg()[0]) > _QUIET_LOAD:
+        print(
+            f"the machine is busy (load average {busy:.1f}): figures will suffer", file=sys.stderr
+        )
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
     rows: list[Row] = []
