@@ -10,31 +10,26 @@ import secrets
 import sys
 from collections.abc import Callable
 
-from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
-from service import openapi, refusal
+from service import openapi
 from service.auth import Tokens
 from service.dispatch import Dispatch
 from service.emulation import EmulatedLatency
 from service.errors import FoundationError, StorageError
 from service.events.intake import Intake, IntakeLimits
 from service.events.reader import ReaderLimits
-from service.events.routes import event_routes, event_twin, twin_routes
 from service.events.sqlite import SqliteEventStore, StoreLimits, wall_clock_us
 from service.events.store import EventStore
 from service.events.writer import WriterLimits
 from service.fastlane import FastLane
-from service.feed_stream import FeedSource
-from service.health import VERSION, assess
+from service.health import assess
 from service.schema import Health
 from service.settings import Settings
-from service.telemetry.exposition import Exposition
+from service.slowlane import Parts, slow_lane
 from service.telemetry.meter import Meter
-from service.telemetry.routes import system_routes
-from service.workloads.routes import workload_routes
 from service.workloads.saas import SaasWorkload
 from service.workloads.saas_session import EndedSessions, SessionSigner
 
@@ -140,47 +135,30 @@ async def open_node(settings: Settings, url: str, log: FilteringBoundLogger) -> 
 def build_app(node: Node) -> ASGIApp:
     """The node's ASGI app: the edge, the fast lane, FastAPI behind it."""
     settings = node.settings
-    lane = FastLane(
-        node.store,
-        Intake(IntakeLimits(event_bytes=settings.max_body_bytes), wall_clock_us),
-        node.saas,
+    intake = Intake(IntakeLimits(event_bytes=settings.max_body_bytes), wall_clock_us)
+    lane = FastLane(node.store, intake, node.saas)
+    slow = slow_lane(
+        Parts(
+            node=settings.name,
+            store=node.store,
+            meter=node.meter,
+            saas=node.saas,
+            lane=lane,
+            health=node.health,
+            connections=lambda: node.connections(),
+            stopping=node.stopping,
+            max_feeds=settings.max_feeds,
+        )
     )
+    openapi.install(slow)
     return Dispatch(
         lane.find,
-        _slow_lane(node, lane),
+        slow,
         Tokens.of(settings.client_token, settings.peer_token),
         node.meter,
         node.log,
         log_successes=settings.log_level == "debug",
     )
-
-
-def _slow_lane(node: Node, lane: FastLane) -> FastAPI:
-    settings = node.settings
-    app = FastAPI(
-        title="Foundation node",
-        version=VERSION,
-        description="An event store and the workloads of the load tests.",
-        docs_url=None,
-        redoc_url=None,
-    )
-    openapi.install(app)
-    feeds = FeedSource(node.store, node.stopping, node.meter.feed_opened)
-    app.include_router(
-        system_routes(
-            node.health, Exposition(node.meter, node.store.stats, lambda: node.connections())
-        )
-    )
-    app.include_router(twin_routes(lane))
-    app.include_router(
-        event_routes(
-            node.store, feeds, node.meter, node=settings.name, max_feeds=settings.max_feeds
-        )
-    )
-    app.include_router(event_twin(lane))
-    app.include_router(workload_routes(node.saas))
-    refusal.install(app)
-    return app
 
 
 def _store_limits(settings: Settings) -> StoreLimits:

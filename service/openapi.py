@@ -6,17 +6,26 @@ added here from the same models that they validate with, so that document and be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.fastlane import BATCH, EVENT, SAAS
+from service.emulation import EmulatedLatency
+from service.events.intake import Intake, IntakeLimits
+from service.events.sqlite import wall_clock_us
+from service.events.store import EventStore
+from service.fastlane import BATCH, EVENT, SAAS, FastLane
 from service.query_string import METADATA_PREFIX, EventFilter
-from service.schema import MAX_BATCH_EVENTS, NewEvent, Problem, SaasRequest
+from service.schema import MAX_BATCH_EVENTS, Health, NewEvent, Problem, SaasRequest
+from service.slowlane import Parts, slow_lane
+from service.telemetry.meter import Meter
+from service.workloads.saas import SaasWorkload
+from service.workloads.saas_session import EndedSessions, SessionSigner
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 _MODELS: Final[tuple[type[BaseModel], ...]] = (NewEvent, SaasRequest, Problem)
@@ -33,18 +42,49 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+def document() -> dict[str, Any]:
+    """The document without a node: declaring routes calls nothing of what they are made of."""
+    store, meter = cast(EventStore, None), Meter()
+    saas = SaasWorkload(
+        store,
+        meter,
+        EmulatedLatency(0),
+        SessionSigner(b"", 1),
+        EndedSessions(1),
+        node="",
+        require_session=False,
+        clock_us=wall_clock_us,
+    )
+    intake = Intake(IntakeLimits(), wall_clock_us)
+    return _build(
+        slow_lane(
+            Parts(
+                node="",
+                store=store,
+                meter=meter,
+                saas=saas,
+                lane=FastLane(store, intake, saas),
+                health=cast(Callable[[], Health], None),
+                connections=lambda: 0,
+                stopping=asyncio.Event(),
+                max_feeds=0,
+            )
+        )
+    )
+
+
 def _build(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(
+    built: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     _, definitions = models_json_schema(
         [(model, "validation") for model in _MODELS], ref_template=_REFERENCE
     )
-    document["components"]["schemas"].update(definitions["$defs"])
+    built["components"]["schemas"].update(definitions["$defs"])
     for route, content in _bodies().items():
-        _operation(document, route)["requestBody"] = {"required": True, "content": content}
-    _operation(document, "GET /v1/events")["parameters"] = _query_parameters()
-    return document
+        _operation(built, route)["requestBody"] = {"required": True, "content": content}
+    _operation(built, "GET /v1/events")["parameters"] = _query_parameters()
+    return built
 
 
 def _bodies() -> dict[str, dict[str, Any]]:
