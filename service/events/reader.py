@@ -12,13 +12,14 @@ import asyncio
 from binascii import unhexlify
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 import orjson
 from pydantic import TypeAdapter
 
-from service.errors import EventNotFound, Overloaded, QueryTimeout
+from service.errors import EventNotFound, Overloaded, QueryTimeout, ShuttingDown
 from service.events.database import Database, Statement
 from service.events.query import (
     Planner,
@@ -36,6 +37,10 @@ _EVENTS = TypeAdapter(list[Event])
 
 STATEMENT_EVENTS = 100
 """Events per statement: a page of 1,000 is read in steps, so that its bytes stay bounded."""
+
+CLOSE_POLL_S = 0.01
+CLOSE_ATTEMPTS = 100
+"""Closing interrupts what runs and waits a second at most for it to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Reader:
         self._databases = list(databases)
         self._idle = list(databases)
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
         self._planner = planner
         self._limits = limits
         self._event_by_id = event_by_id()
@@ -69,7 +75,7 @@ class Reader:
         async with self._database() as database:
             events = await self._events(database, (self._event_by_id, (event_id,)))
         if not events[0]:
-            raise EventNotFound(f"no event {event_id.hex()} is stored on this node")
+            raise EventNotFound(f"no event {UUID(bytes=event_id)} is stored on this node")
         return events[0][0]
 
     async def query(self, query: EventQuery) -> Page:
@@ -107,14 +113,18 @@ class Reader:
         return hits
 
     async def close(self) -> None:
-        """End all threads; a query that still runs is stopped."""
-        for database in self._databases:
-            database.interrupt_now()
-            await database.close()
+        """Refuse new queries, stop those that run, end all threads."""
+        self._closed = True
         while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+            self._wake()
+        for _ in range(CLOSE_ATTEMPTS):
+            if len(self._idle) == len(self._databases):
+                break
+            for database in self._databases:
+                database.interrupt_now()
+            await asyncio.sleep(CLOSE_POLL_S)
+        for database in self._databases:
+            await database.close()
 
     async def _read(
         self, query: EventQuery, position: Position | None, wanted: int
@@ -145,8 +155,10 @@ class Reader:
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[Database]:
         """A connection for one query, which is interrupted when its time is up."""
-        if not self._idle:
+        if not self._idle and not self._closed:
             await self._wait()
+        if self._closed:
+            raise ShuttingDown("the node is shutting down: ask another node")
         database = self._idle.pop()
         watch = _Watch(database, self._limits.query_timeout_s)
         try:
@@ -162,19 +174,21 @@ class Reader:
     async def _wait(self) -> None:
         if len(self._waiting) >= self._limits.waiting:
             raise Overloaded(f"{len(self._waiting)} queries wait for a connection: retry later")
-        while not self._idle:
+        while not self._idle and not self._closed:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
+            served = False
             try:
                 async with asyncio.timeout(self._limits.query_timeout_s):
                     await waiter
+                served = True
             except TimeoutError as error:
                 raise QueryTimeout("all connections are busy with other queries: retry") from error
             finally:
-                if waiter in self._waiting:
+                with suppress(ValueError):
                     self._waiting.remove(waiter)
-                if waiter.done() and not waiter.cancelled() and self._idle:
-                    pass
+                if not served and not waiter.cancelled():
+                    self._wake()  # woken and cancelled at once: the turn is the next one's
 
     def _wake(self) -> None:
         while self._waiting:
