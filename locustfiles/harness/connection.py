@@ -67,30 +67,10 @@ class Connection:
     """
 
     __slots__ = (
-        "_bodiless",
-        "_chunks",
-        "_complete",
-        "_deadline",
-        "_error",
-        "_head",
-        "_headers_done",
-        "_hub",
-        "_keep",
-        "_limits",
-        "_origin",
-        "_over",
-        "_parser",
-        "_received",
-        "_socket",
-        "_status",
-        "_timeout_s",
-        "_timer",
-        "_timer_due",
-        "_tls",
-        "_waiter",
-        "_watcher",
-        "closed",
-        "exchanges",
+        "_bodiless", "_chunks", "_complete", "_deadline", "_error", "_head", "_headers_done",
+        "_hub", "_keep", "_limits", "_origin", "_over", "_parser", "_received", "_socket",
+        "_status", "_timeout_s", "_timer", "_timer_due", "_tls", "_waiter", "_watcher",
+        "closed", "exchanges",
     )  # fmt: skip
 
     def __init__(self, origin: Origin, sock: Any, tls: TlsLayer | None, limits: Limits) -> None:
@@ -108,6 +88,8 @@ class Connection:
         self._complete = False
         self._headers_done = False
         self._received = 0
+        self._head = b""
+        self._chunks: list[bytes] = []
         self.closed = False
         self.exchanges = 0
         self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE, ref=False)
@@ -134,8 +116,6 @@ class Connection:
         self._timeout_s = timeout_s
         self._deadline = deadline
         self._error: TransportError | None = None
-        self._head = b""
-        self._chunks: list[bytes] = []
         self._received = 0
         self._headers_done = self._complete = False
         # Until a whole response with keep-alive has come, the stream is dirty.
@@ -156,9 +136,11 @@ class Connection:
         if self._error is not None:
             raise self._error
         self.exchanges += 1
-        chunks = self._chunks
+        # Given away, so that an idle connection holds no response.
+        head, self._head = self._head, b""
+        chunks, self._chunks = self._chunks, []
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        return Reply(self._status, self._head, body, self._received)
+        return Reply(self._status, head, body, self._received)
 
     def _send(self, payload: bytes, greenlet: Any) -> None:
         """All of it, unless the response (or the end) comes first.
@@ -270,9 +252,6 @@ class Connection:
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
             plain = tls.decrypt(data) if data else b""
-            reply = tls.outgoing()
-            if reply:
-                self._socket.send(reply)
         except BlockingIOError:
             return
         except ssl.SSLError as error:
@@ -281,6 +260,10 @@ class Connection:
         except OSError as error:
             self._lost(error)
             return
+        reply = tls.outgoing()
+        if reply:
+            with contextlib.suppress(OSError):
+                self._socket.send(reply)
         # Read before the feed: it may switch to the user, who may start the next exchange.
         ended, clean = tls.closed or not data, tls.closed
         if plain:

@@ -11,78 +11,28 @@ Life cycle: made with its user; connections open on demand; `close` when the use
 from __future__ import annotations
 
 import math
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
-import orjson
 from locust.event import EventHook
-from locust.exception import StopTest
 
 from locustfiles.harness.body import ContentError, ContentTooLarge, decode
 from locustfiles.harness.clock import wall_us
-from locustfiles.harness.connection import Connection, Limits, Reply
-from locustfiles.harness.connector import connect
-from locustfiles.harness.header import (
-    HeaderBlock,
-    ResponseHeaders,
-    compile_headers,
-    emulated_us,
-    lower_head,
-)
-from locustfiles.harness.origin import (
-    Origin,
-    Params,
-    basic_auth,
-    parse_origin,
-    request_target,
-    split_absolute,
-)
+from locustfiles.harness.compose import Auth, Composer, Data, Headers
+from locustfiles.harness.connection import Reply
+from locustfiles.harness.header import ResponseHeaders, emulated_us, lower_head
+from locustfiles.harness.keepalive import KeptConnections, Settings
+from locustfiles.harness.origin import Origin, Params
 from locustfiles.harness.resolver import Resolver
 from locustfiles.harness.response import Response
-from locustfiles.harness.tls import insecure_context, verifying_context
-from locustfiles.harness.transport_error import (
-    ConnectionClosed,
-    ConnectionReset,
-    MalformedResponse,
-    NeverSent,
-    ResponseTooLarge,
-    TransportError,
-)
+from locustfiles.harness.transport_error import MalformedResponse, ResponseTooLarge, TransportError
 from results.sample import Outcome, Sample
 
-Headers = Mapping[str, str | bytes] | HeaderBlock
-Data = bytes | str | Mapping[str, object] | Sequence[tuple[str, object]]
 SampleSink = Callable[[Sample], None]
-
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_MAX_ROUTES = 1024
-"""Origins that a session remembers; beyond, it starts anew rather than grow without end."""
-
-
-class Settings(NamedTuple):
-    """How a session behaves; times in seconds. `ssl_context` overrides `insecure`."""
-
-    timeout_s: float = 30.0
-    connect_timeout_s: float = 10.0
-    insecure: bool = False
-    default_headers: Headers | None = None
-    ssl_context: Callable[[], ssl.SSLContext] | None = None
-    limits: Limits = Limits()
-
-
-class _Route(NamedTuple):
-    """An origin, the header lines that are the same for all requests to it, and their names."""
-
-    origin: Origin
-    prefix: str
-    names: frozenset[str]
 
 
 class _Facts(NamedTuple):
@@ -120,25 +70,19 @@ class LeanHttpSession:
         reconnect_sink: Callable[[str], None] | None = None,
     ) -> None:
         self.request_name: str | None = None
-        self.reconnects = 0
-        self._idle: dict[str, Connection] = {}
-        self._routes: dict[str, _Route] = {}
+        self.connections = KeptConnections(resolver, settings, reconnect_sink)
+        self._exchange = self.connections.exchange
+        self._composer = Composer(base_url, settings.default_headers)
         self._event: Any = request_event
-        self._resolver = resolver
-        self._settings = settings
         self._timeout_s = settings.timeout_s
+        self._body_limit = settings.limits.body_bytes
         self._context = context
         self._sink = sample_sink
-        self._reconnect_sink = reconnect_sink
-        self._defaults = default_block(settings.default_headers)
-        self._base: _Route | None = None
-        self._base_path = ""
-        if base_url is not None:
-            authority, path = split_absolute(base_url)
-            if "?" in path or "#" in path:
-                raise ValueError(f"{base_url!r} has a query or fragment: leave it out of the host")
-            self._base = self._route_to(authority)
-            self._base_path = path.rstrip("/")
+
+    @property
+    def reconnects(self) -> int:
+        """Kept connections that turned out to be closed when they were needed."""
+        return self.connections.reconnects
 
     # Calling forms
 
@@ -181,7 +125,7 @@ class LeanHttpSession:
         catch_response: bool = False,
         *,
         headers: Headers | None = None,
-        auth: tuple[str | bytes, str | bytes] | None = None,
+        auth: Auth | None = None,
         json: Any = None,
         params: Params | None = None,
         allow_redirects: bool = False,
@@ -201,8 +145,9 @@ class LeanHttpSession:
         if allow_redirects:
             raise ValueError("redirects are not followed: request the final URL instead")
         timeout_s = self._timeout_s if timeout is None else _checked_timeout(timeout)
-        route, target = self._resolve(url, params)
-        payload = self._compose(method, route, target, data, json, headers, auth)
+        composer = self._composer
+        route, target = composer.resolve(url, params)
+        payload = composer.compose(method, route, target, data, json, headers, auth)
         origin = route.origin
         if self._context is not None:
             context = {**self._context(), **(context or {})}
@@ -243,141 +188,12 @@ class LeanHttpSession:
             self._report(facts, response)
         return response
 
-    # From arguments to bytes
-
-    def _resolve(self, url: str, params: Params | None) -> tuple[_Route, str]:
-        if url.startswith("http") and "://" in url[:8]:
-            authority, path = split_absolute(url)
-            return self._routes.get(authority) or self._route_to(authority), request_target(
-                path, params
-            )
-        if self._base is None:
-            raise StopTest(
-                f"no host for {url!r}: set --host, the user's host attribute, or use absolute URLs"
-            )
-        return self._base, request_target(self._base_path + url, params)
-
-    def _route_to(self, authority: str) -> _Route:
-        origin = parse_origin(authority)
-        if len(self._routes) >= _MAX_ROUTES:
-            self._routes.clear()
-        route = self._routes[authority] = _route(origin, self._defaults)
-        return route
-
-    def _compose(
-        self,
-        method: str,
-        route: _Route,
-        target: str,
-        data: Data | None,
-        json: Any,
-        headers: Headers | None,
-        auth: tuple[str | bytes, str | bytes] | None,
-    ) -> bytes:
-        """The request as it goes over the wire."""
-        if method not in _METHODS and not (method.isascii() and method.isalpha()):
-            raise ValueError(f"{method!r} is not a method that a request can have")
-        prefix, extra = route.prefix, ""
-        names: frozenset[str] = frozenset()
-        if headers is not None or auth is not None:
-            prefix, block = self._with_headers(route, headers, auth)
-            extra, names = block.text, block.names
-        body, content_type = _encode_body(data, json)
-        if (
-            content_type
-            and "content-type" not in names
-            and "content-type" not in self._defaults.names
-        ):
-            extra = f"{extra}Content-Type: {content_type}\r\n"
-        if body or method in _WITH_BODY:
-            extra = f"{extra}Content-Length: {len(body)}\r\n"
-        return f"{method} {target} HTTP/1.1\r\n{prefix}{extra}\r\n".encode("latin-1") + body
-
-    def _with_headers(
-        self,
-        route: _Route,
-        headers: Headers | None,
-        auth: tuple[str | bytes, str | bytes] | None,
-    ) -> tuple[str, HeaderBlock]:
-        """A request's own headers, and the prefix without those that they replace."""
-        if headers is None:
-            block = HeaderBlock()
-        else:
-            block = headers if isinstance(headers, HeaderBlock) else compile_headers(headers)
-        if auth is not None:
-            text = f"{block.text}Authorization: {basic_auth(*auth)}\r\n"
-            block = HeaderBlock(text, block.names | {"authorization"})
-        if block.names.isdisjoint(route.names):
-            return route.prefix, block
-        return _without(route.prefix, block.names), block
-
-    # Sending
-
-    def _exchange(
-        self, origin: Origin, payload: bytes, bodiless: bool, timeout_s: float, start_s: float
-    ) -> Reply:
-        """One exchange on the kept connection, or on a fresh one.
-
-        A kept connection that ends before the first byte of a response is replaced once, with the
-        same bytes and so the same ids. If the replacement cannot even be opened, the first failure
-        is the one to report: that attempt may have taken effect, and "refused" would deny it.
-        """
-        deadline = start_s + timeout_s
-        connection = self._idle.pop(origin.url, None)
-        if connection is not None and connection.closed:
-            self._count_reconnect(origin)
-            connection = None
-        if connection is None:
-            connection = self._open(origin, deadline)
-        kept = connection.exchanges > 0
-        try:
-            reply = connection.exchange(payload, bodiless, timeout_s, deadline)
-        except (ConnectionClosed, ConnectionReset) as error:
-            if not kept or not connection.untouched:
-                raise
-            self._count_reconnect(origin)
-            try:
-                connection = self._open(origin, deadline)
-            except NeverSent:
-                raise error from None
-            reply = connection.exchange(payload, bodiless, timeout_s, deadline)
-        if (
-            not connection.closed
-            and self._idle.setdefault(origin.url, connection) is not connection
-        ):
-            connection.close()
-        return reply
-
-    def _open(self, origin: Origin, deadline: float) -> Connection:
-        settings = self._settings
-        now = perf_counter()
-        connect_deadline = min(deadline, now + settings.connect_timeout_s)
-        try:
-            addresses = self._resolver.addresses(origin, max(connect_deadline - now, 0.0))
-            context = self._ssl_context() if origin.scheme == "https" else None
-            sock, tls = connect(origin, addresses, context, connect_deadline)
-        except NeverSent:
-            self._resolver.forget(origin)
-            raise
-        return Connection(origin, sock, tls, settings.limits)
-
-    def _ssl_context(self) -> ssl.SSLContext:
-        settings = self._settings
-        if settings.ssl_context is not None:
-            return settings.ssl_context()
-        return insecure_context() if settings.insecure else verifying_context()
-
-    def _count_reconnect(self, origin: Origin) -> None:
-        self.reconnects += 1
-        if self._reconnect_sink is not None:
-            self._reconnect_sink(origin.url)
-
     # Counting
 
     def _decoded(self, reply: Reply, origin: Origin) -> tuple[bytes, TransportError | None]:
         encodings = ResponseHeaders(reply.head).get("content-encoding", "")
         try:
-            return decode(encodings, reply.body, self._settings.limits.body_bytes), None
+            return decode(encodings, reply.body, self._body_limit), None
         except ContentTooLarge as problem:
             return b"", ResponseTooLarge(origin.label, f"sent too much: {problem}")
         except ContentError as problem:
@@ -415,49 +231,7 @@ class LeanHttpSession:
 
     def close(self) -> None:
         """Close the idle connections. Requests made later open new ones."""
-        while self._idle:
-            self._idle.popitem()[1].close()
-
-    def __del__(self) -> None:
-        # The event loop holds an idle connection's watcher, so that nobody else would close it.
-        self.close()
-
-
-def default_block(headers: Headers | None) -> HeaderBlock:
-    """The headers that every request carries, unless it brings its own."""
-    own = headers if isinstance(headers, HeaderBlock) else compile_headers(headers or {})
-    general = {"User-Agent": "foundation-load", "Accept": "*/*"}
-    block = compile_headers({k: v for k, v in general.items() if k.lower() not in own.names})
-    return HeaderBlock(block.text + own.text, block.names | own.names)
-
-
-def _route(origin: Origin, defaults: HeaderBlock) -> _Route:
-    own = {}
-    if "host" not in defaults.names:
-        own["Host"] = origin.authority
-    if origin.authorization is not None and "authorization" not in defaults.names:
-        own["Authorization"] = origin.authorization
-    block = compile_headers(own)
-    return _Route(origin, block.text + defaults.text, block.names | defaults.names)
-
-
-def _without(prefix: str, names: frozenset[str]) -> str:
-    """`prefix` less the lines of `names`."""
-    lines = prefix.split("\r\n")
-    return "\r\n".join(line for line in lines if line.partition(":")[0].lower() not in names)
-
-
-def _encode_body(data: Data | None, json: Any) -> tuple[bytes, str | None]:
-    """The body and the Content-Type that it asks for; `json` counts only without `data`."""
-    if data:
-        if isinstance(data, bytes):
-            return data, None
-        if isinstance(data, str):
-            return data.encode("utf-8"), None
-        return urlencode(data, doseq=True).encode("ascii"), "application/x-www-form-urlencoded"
-    if json is not None:
-        return orjson.dumps(json), "application/json"
-    return b"", None
+        self.connections.close()
 
 
 def _checked_timeout(timeout: float) -> float:

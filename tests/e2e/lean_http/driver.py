@@ -20,9 +20,10 @@ from pydantic import BaseModel
 
 from locustfiles.harness.client import FoundationClient
 from locustfiles.harness.connection import Limits
+from locustfiles.harness.keepalive import Settings
 from locustfiles.harness.resolver import Resolver
 from locustfiles.harness.response import Response
-from locustfiles.harness.session import LeanHttpSession, Settings
+from locustfiles.harness.session import LeanHttpSession
 from results.sample import Sample
 
 RAISABLE: dict[str, type[BaseException]] = {
@@ -141,7 +142,7 @@ class Driver:
 
     def state(self, command: dict[str, Any]) -> dict[str, Any]:
         assert self.session is not None
-        idle = self.session._idle
+        connections = self.session.connections
         return {
             "events": self.events,
             "samples": [
@@ -153,7 +154,7 @@ class Driver:
             ],
             "reconnects": self.session.reconnects,
             "reconnected": self.reconnects,
-            "idle": sorted(url for url, connection in idle.items() if not connection.closed),
+            "idle": sorted(connections.idle),
         }
 
     def close(self, command: dict[str, Any]) -> dict[str, Any]:

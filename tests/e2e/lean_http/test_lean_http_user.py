@@ -77,3 +77,12 @@ def test_marks_without_a_block_are_refused(serve: Serve) -> None:
 
 def test_a_listener_that_ends_the_user_does_not_cost_the_sample(serve: Serve) -> None:
     assert run("listener", serve(site).url) == {"samples": 3}
+
+
+def test_a_generator_without_descriptors_blames_itself(serve: Serve) -> None:
+    server = serve(site)
+    found = run("descriptors", server.url)
+    assert found["starved"] == (
+        f"ConnectFailed: {server.label} not tried: no file descriptors left, raise `ulimit -n`"
+    )
+    assert found["after"] == 200

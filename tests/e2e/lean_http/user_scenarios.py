@@ -8,7 +8,9 @@ pytest must not import Locust, so it runs this as a process.
 from __future__ import annotations
 
 import json
+import os
 import random
+import resource
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,7 @@ from locust import User, constant, task
 from locust.env import Environment
 from locust.runners import Runner
 
+from locustfiles.harness.clock import wall_us
 from locustfiles.harness.http import LeanHttpUser
 from results.sample import Outcome, Sample
 
@@ -81,7 +84,7 @@ def stop(url: str) -> dict[str, Any]:
         "outcomes": sorted(sample.outcome.value for sample in samples),
         "requests": environment.stats.total.num_requests,
         "failures": environment.stats.total.num_failures,
-        "left_idle": sum(len(user.client._idle) for user in users),
+        "left_idle": sum(len(user.client.connections.idle) for user in users),
     }
 
 
@@ -114,9 +117,9 @@ def release(url: str) -> dict[str, Any]:
     runner.start(5, spawn_rate=100)
     wait_for(lambda: len(samples) == 5)
     users = alive(runner)
-    before = sum(len(user.client._idle) for user in users)
+    before = sum(len(user.client.connections.idle) for user in users)
     runner.quit()
-    return {"before": before, "after": sum(len(user.client._idle) for user in users)}
+    return {"before": before, "after": sum(len(user.client.connections.idle) for user in users)}
 
 
 def spread(url: str) -> dict[str, Any]:
@@ -221,8 +224,31 @@ def listener(url: str) -> dict[str, Any]:
     return {"samples": len(samples)}
 
 
+def descriptors(url: str) -> dict[str, Any]:
+    """Without file descriptors left, the generator is to blame and says so."""
+
+    class Visitor(LeanHttpUser):
+        abstract = True
+        host = url
+
+    user = Visitor(Environment())
+    wall_us(0.0)
+    held = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    try:
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
+    starved = repr(user.client.get("/").error)
+    for descriptor in held:
+        os.close(descriptor)
+    return {"starved": starved, "after": user.client.get("/").status_code}
+
+
 SCENARIOS = {
-    each.__name__: each for each in (run, stop, release, spread, settings, marks, listener)
+    each.__name__: each
+    for each in (run, stop, release, spread, settings, marks, listener, descriptors)
 }
 
 if __name__ == "__main__":
