@@ -7,12 +7,13 @@ options before the load starts. Life cycle of one run:
 2. While the runner is still in its initial state (listeners of test_start may take seconds), the
    clock does not run: every tick asks for the first users and moves the beginning, which is a
    second after the tick.
-3. From then on each tick hands over what the profile plans for the elapsed time.
+3. From then on each tick hands over what the profile plans for the elapsed time, in the first half
+   of a second of the profile: a tick that comes later waits for the next second.
 4. After the profile's end it asks for 0 users until they have stopped or `drain_timeout_s` passed,
    then returns None, upon which Locust ends the run.
 
-The web UI may start another run on the same object: it begins at 1 again. A tick must not block,
-fire events or send messages.
+The web UI may start another run on the same object: it begins at 1 again. A tick must not
+fire events or send messages, nor wait longer than half a second.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
+import gevent
 from locust import LoadTestShape, User
 from locust.runners import STATE_INIT
 
@@ -32,6 +34,12 @@ REPORT_MARGIN_S = 5.0
 
 LEAD_S = 1.0
 """The first users start this long before second 0, as those of any later step do (phased.py)."""
+
+LATEST_PHASE_S = 0.5
+WAKE_MARGIN_S = 0.02
+"""Ticks drift: every one takes a little over a second, on a master more. One that comes later than
+`LATEST_PHASE_S` into its second waits for the next (and a little, lest it wakes before it): users
+of a step at a whole second are handed over at least half a second ahead, with time to start."""
 
 Tick = tuple[int, float] | tuple[int, float, list[type[User]] | None]
 
@@ -53,10 +61,12 @@ class PhasedShape(LoadTestShape):
         *,
         clock_s: Callable[[], float] = time.perf_counter,
         wall_clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        sleep_s: Callable[[float], None] = gevent.sleep,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock_s = clock_s
         self._wall_clock_us = wall_clock_us
+        self._sleep_s = sleep_s
         self._last: Step | None = None
         self._drain_timeout_s: float | None = None
         self.plan: Profile = self.profile
@@ -98,6 +108,8 @@ class PhasedShape(LoadTestShape):
             self.reset_time()
             # A run of before, stopped in the web UI, left its last step here.
             previous = 0
+        else:
+            self._wait_for_phase()
         elapsed_s = self.elapsed_s()
         if elapsed_s >= self.plan.duration_s and self._drained(elapsed_s):
             return None
@@ -109,6 +121,11 @@ class PhasedShape(LoadTestShape):
         if self.classes is None:
             return ask.users, ask.spawn_rate
         return ask.users, ask.spawn_rate, list(self.classes)
+
+    def _wait_for_phase(self) -> None:
+        into_second_s = self.elapsed_s() % 1.0
+        if into_second_s > LATEST_PHASE_S:
+            self._sleep_s(1.0 - into_second_s + WAKE_MARGIN_S)
 
     def _drained(self, elapsed_s: float) -> bool:
         assert self.runner is not None

@@ -121,6 +121,8 @@ class Clock:
     now = 99.0
     def __call__(self):
         return self.now
+    def sleep(self, seconds):
+        self.now += seconds
 
 class Sleeper(User):
     pass
@@ -136,7 +138,7 @@ class Narrow(Shape):
 
 def run(cls, times, **options):
     clock = Clock()
-    shape = cls(clock_s=clock, wall_clock_us=lambda: 5_000_000)
+    shape = cls(clock_s=clock, wall_clock_us=lambda: 5_000_000, sleep_s=clock.sleep)
     shape.configure(**options)
     environment = Environment(user_classes=[Sleeper, Fixed], shape_class=shape)
     environment.create_local_runner()
@@ -160,8 +162,9 @@ def run(cls, times, **options):
     return found
 
 print(json.dumps({
-    "plain": run(Shape, [-1, 1, 29.5, 33, 89.9, 95, 299.5, 300.1, 301]),
-    "scaled": run(Shape, [-1, 2.95, 3.5, 9.5, 30.1], time_scale=0.1, load_scale=0.1),
+    "plain": run(Shape, [-1, 1, 29.4, 33, 88.9, 95, 299.4, 300.1, 301]),
+    "scaled": run(Shape, [-1, 2.4, 3.5, 9.4, 30.1], time_scale=0.1, load_scale=0.1),
+    "late": run(Shape, [-1, 28.7, 88.9, 89.9, 299.8]),
     "narrow": run(Narrow, [-1]),
 }))
 """
@@ -190,6 +193,8 @@ def test_ticks_follow_the_elapsed_time_and_a_second_run_begins_anew(tmp_path: Pa
         [200, 200.0],
     ]
     assert found["scaled"][1:6] == [[20, 20.0], [220, 200.0], [220, 200.0], [20, 200.0], [0, 20.0]]
+    # Each of these waits for the next whole second: 29, 89, 90 and 300.
+    assert [users for users, _ in found["late"][2:6]] == [2200, 2200, 200, 0]
     assert found["narrow"][1] == [200, 200.0, ["Fixed"]]
 
 
