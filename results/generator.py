@@ -26,6 +26,11 @@ neither may be voided."""
 LAG_SPAN_S = 3.0
 """For this long at a stretch the lag must be over its limit."""
 
+USERS_SHARE = 0.9
+USERS_SPAN_S = 10.0
+"""Fewer than this share of the planned users for this long: the load was not there. Workers report
+their users every 3 s, and a step takes a second, so that shorter gaps mean nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -42,6 +47,7 @@ def assess(timeline: Timeline) -> tuple[Finding, ...]:
         *_unwatched(timeline),
         *_lag(timeline.health),
         *_counters(timeline.health),
+        *_users_missing(timeline),
         *_lost_reports(timeline),
         *_dropped(timeline),
     ]
@@ -88,13 +94,12 @@ def _lag(lines: tuple[Health, ...]) -> list[Finding]:
     """
     found = []
     for source in sorted({line.source for line in lines}):
-        longest_s, worst_ms = _worst_stretch(
-            sorted(
-                (line.t_s, line.values[LAG_P99_MS])
-                for line in lines
-                if line.source == source and LAG_P99_MS in line.values
-            )
-        )
+        lags = [
+            (line.t_s, line.values[LAG_P99_MS])
+            for line in lines
+            if line.source == source and LAG_P99_MS in line.values
+        ]
+        longest_s, worst_ms = _longest_stretch(lags, over=LAG_LIMIT_MS)
         if longest_s >= LAG_SPAN_S:
             found.append(
                 Finding(
@@ -107,19 +112,43 @@ def _lag(lines: tuple[Health, ...]) -> list[Finding]:
     return found
 
 
-def _worst_stretch(lags: list[tuple[float, float]]) -> tuple[float, float]:
-    longest_s = worst_ms = 0.0
+def _longest_stretch(values: list[tuple[float, float]], *, over: float) -> tuple[float, float]:
+    """Seconds of the longest stretch of values over a limit, and the largest value in any."""
+    values = sorted(values)
+    longest_s = worst = 0.0
     began_s: float | None = None
-    before_s = lags[0][0] - 1.0 if lags else 0.0
-    for t_s, lag_ms in lags:
-        if lag_ms > LAG_LIMIT_MS:
+    before_s = values[0][0] - 1.0 if values else 0.0
+    for t_s, value in values:
+        if value > over:
             began_s = before_s if began_s is None else began_s
             longest_s = max(longest_s, t_s - began_s)
-            worst_ms = max(worst_ms, lag_ms)
+            worst = max(worst, value)
         else:
             began_s = None
         before_s = t_s
-    return longest_s, worst_ms
+    return longest_s, worst
+
+
+def _users_missing(timeline: Timeline) -> list[Finding]:
+    """Compares with the fewest users that the plan has around each moment."""
+    if timeline.plan is None:
+        return []
+    missing: list[tuple[float, float]] = []
+    for progress in timeline.progress:
+        second = int(progress.t_s)
+        around = timeline.plan.users[max(0, second - 1) : second + 2]
+        planned = min(around) if len(around) >= 2 else 0
+        missing.append((progress.t_s, 1 - progress.users / planned if planned else 0.0))
+    longest_s, worst = _longest_stretch(missing, over=1 - USERS_SHARE)
+    if longest_s < USERS_SPAN_S:
+        return []
+    return [
+        Finding(
+            "users_missing",
+            f"up to {worst:.0%} of the planned users did not run, for {longest_s:.0f} s at a "
+            "stretch: look for user errors in the log, and whether another run's workers joined",
+        )
+    ]
 
 
 def _counters(lines: tuple[Health, ...]) -> list[Finding]:

@@ -15,7 +15,7 @@ from results.errors import TimelineError
 from results.generator import assess
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample
-from results.timeline import End, EndReason, Health, Timeline
+from results.timeline import End, EndReason, Health, Plan, PlannedPhase, Progress, Timeline
 from results.verdict import (
     PRECEDENCE,
     ExitCode,
@@ -25,7 +25,9 @@ from results.verdict import (
     judge,
     worst,
 )
+from shapes.phased import planned_user_seconds, planned_users
 from tests.unit.results.builder import HEALTHY, planned_requests, request, timeline, write
+from tests.unit.shapes.test_profile import p1_profile
 
 CHECKS = (error_rate(below=0.01), requests(above=10), achieved(at_least=0.95))
 LAGGING = tuple(Health(float(t), "w1", {"lag_p99_ms": 400.0}) for t in range(6))
@@ -130,6 +132,39 @@ def test_the_generators_limits_bite_and_spare_a_busy_machine(
 ) -> None:
     made = timeline(planned_requests(), health=health)
     assert [finding.code for finding in assess(made)] == codes
+
+
+@pytest.mark.parametrize(
+    ("users", "codes"),
+    [
+        ([100] * 30, []),
+        ([95] * 30, []),
+        ([60] * 30, ["users_missing"]),
+        ([100] * 5 + [60] * 9 + [100] * 16, []),
+        ([100] * 5 + [60] * 10 + [100] * 15, ["users_missing"]),
+        ([300] * 30, []),
+        ([], []),
+    ],
+)
+def test_a_run_whose_users_were_not_there_proves_nothing(
+    users: list[int], codes: list[str]
+) -> None:
+    plan = Plan(30.0, (PlannedPhase("steady", 0, 30),), (100,) * 30, (100.0,) * 30, 1.0)
+    made = timeline([request(1)], plan=plan)
+    made = replace(made, progress=tuple(Progress(float(t), n) for t, n in enumerate(users)))
+    assert [finding.code for finding in assess(made)] == codes
+
+
+def test_users_that_follow_the_plan_with_a_lag_are_not_missing() -> None:
+    profile = p1_profile().scaled(time=0.2)
+    planned = planned_users(profile)
+    plan = Plan.of(
+        profile, users=planned, user_seconds=planned_user_seconds(profile), mean_cycle_s=0.4474
+    )
+    lagging = (0, 0, 0, *planned)
+    made = timeline([request(1)], plan=plan)
+    made = replace(made, progress=tuple(Progress(float(t), n) for t, n in enumerate(lagging)))
+    assert assess(made) == ()
 
 
 def test_reports_that_never_arrived_make_the_run_inconclusive() -> None:
