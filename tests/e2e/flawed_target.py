@@ -15,7 +15,7 @@ from typing import Any
 EVERY = 50
 
 HEALTH = {"status": "up", "node": "flawed", "roles": ["app"], "components": {}}
-REPLY = {"id": "00000000-0000-7000-8000-000000000000", "seq": 1, "processing_time_ms": 1}
+REPLY = {"seq": 1, "node": "flawed", "processing_time_ms": 1, "duplicate": False, "result": {}}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -26,11 +26,12 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, HEALTH)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if next(self.numbers) % EVERY == 0:
             self._answer(500, {"code": "internal", "status": 500})
         else:
-            self._answer(200, {**REPLY, "action": self.path.rpartition("/")[2], "node": "flawed"})
+            action = self.path.rpartition("/")[2]
+            self._answer(201, {**REPLY, "id": asked["id"], "action": action})
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
         body = json.dumps(document).encode()

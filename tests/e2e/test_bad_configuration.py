@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.scenario import SMALL, free_port, run
+from tests.e2e.scenario import HERE, SMALL, free_port, run
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_a_soft_limit_below_the_hard_one_is_raised(tmp_path: Path) -> None:
     soft = LIMITED.replace("(1024, 1024)", f"(256, {hard})")
     done = run(
         tmp_path / "runs",
-        *("--time-scale", "0.01", "--load-scale", "0.02"),
+        locustfile=HERE / "silent.py",
         wrapper=(sys.executable, "-c", soft),
     )
-    assert done.exit_code == 0, done.stdout + done.stderr
+    assert done.exit_code == 3, done.stdout + done.stderr
     manifest = json.loads((done.folder / "manifest.json").read_text())
     assert manifest["host"]["open_files_soft"] == hard
 
@@ -99,18 +99,18 @@ def test_a_bad_setting_in_the_environment_stops_the_cluster_and_is_named(tmp_pat
 
 
 def test_options_come_from_the_environment_too(tmp_path: Path) -> None:
-    environment = {"FOUNDATION_TIME_SCALE": "0.01", "FOUNDATION_LOAD_SCALE": "0.02"}
-    done = run(tmp_path / "runs", environment=environment)
-    assert done.exit_code == 0, done.stdout + done.stderr
+    environment = {"FOUNDATION_TIME_SCALE": "0.5", "FOUNDATION_LOAD_SCALE": "2"}
+    done = run(tmp_path / "runs", locustfile=HERE / "silent.py", environment=environment)
+    assert done.exit_code == 3, done.stdout + done.stderr
     manifest = json.loads((done.folder / "manifest.json").read_text())
-    assert manifest["options"]["time_scale"] == 0.01
-    assert manifest["options"]["load_scale"] == 0.02
+    assert manifest["options"]["time_scale"] == 0.5
+    assert manifest["options"]["load_scale"] == 2
 
 
 def test_options_come_from_locusts_configuration_file_too(tmp_path: Path) -> None:
     config = tmp_path / "locust.conf"
-    config.write_text("time-scale = 0.01\nload-scale = 0.02\nseed = 7\n")
-    done = run(tmp_path / "runs", "--config", str(config))
-    assert done.exit_code == 0, done.stdout + done.stderr
+    config.write_text("time-scale = 0.5\nseed = 7\n")
+    done = run(tmp_path / "runs", "--config", str(config), locustfile=HERE / "silent.py")
+    assert done.exit_code == 3, done.stdout + done.stderr
     manifest = json.loads((done.folder / "manifest.json").read_text())
     assert manifest["seed"] == 7

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.e2e.scenario import TIMEOUT_S, Run
+from tests.e2e.scenario import Run, wait_until
 
 LONG = ("--time-scale", "0.5", "--load-scale", "0.02")
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Poll, and fail when it takes longer than any machine should need."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
