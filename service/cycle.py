@@ -8,6 +8,7 @@ body, and when that is also the last, both go out at once. Everything else is uv
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -16,12 +17,34 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 _BODILESS = frozenset({204, 304})
 
 
+@dataclass(slots=True)
+class HeldBytes:
+    """Bytes of all bodies that have arrived on any connection and are not answered yet."""
+
+    total: int = 0
+
+
 class NodeCycle(RequestResponseCycle):
     """Used by `NodeProtocol` in place of uvicorn's own."""
 
-    def __init__(self, **parts: Any) -> None:
+    def __init__(self, *, held: HeldBytes, **parts: Any) -> None:
         super().__init__(**parts)
+        self._held = held
+        self._holds_bytes = 0
+        self._done = False
         self._head: Any = None
+
+    def hold(self, size_bytes: int) -> None:
+        """Count what has arrived of the body until the request is done with."""
+        if not self._done:
+            self._holds_bytes += size_bytes
+            self._held.total += size_bytes
+
+    def release(self) -> None:
+        """The request is done with, answered or not; its bytes no longer count."""
+        self._done = True
+        self._held.total -= self._holds_bytes
+        self._holds_bytes = 0
 
     def start(self, app: ASGIApp, tasks: set[asyncio.Task[None]]) -> None:
         """Run `app` as a task that is among `tasks` until it ends."""
@@ -34,6 +57,7 @@ class NodeCycle(RequestResponseCycle):
         finally:
             # Here and not in a callback of the task, which would cost another turn of the loop.
             tasks.discard(self._task)
+            self.release()
 
     async def send(self, message: Any) -> None:
         if self._head is None:

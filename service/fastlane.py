@@ -14,23 +14,28 @@ from typing import Final, get_args
 from uuid import UUID
 
 import orjson
+from pydantic import TypeAdapter
 
 from service import body as bodies
 from service import correlation
 from service.dispatch import Answer, FastRequest, FastRoute
 from service.errors import InvalidInput
-from service.events.intake import Intake
+from service.events.intake import Intake, decode
 from service.events.store import EventStore, Stored
-from service.schema import SaasAction
+from service.schema import AuditEntry, AuditReply, AuditRequest, SaasAction
 from service.workloads.saas import SaasWorkload
 
 EVENT: Final = "POST /v1/events"
 BATCH: Final = "POST /v1/events/batch"
+AUDIT: Final = "POST /v1/events/audit"
 GET_EVENT: Final = "GET /v1/events/{id}"
 SAAS: Final = "POST /v1/saas/actions/{action}"
 
 _EVENTS_PREFIX: Final = "/v1/events/"
 _UUID_PATH_CHARS: Final = len(_EVENTS_PREFIX) + 36
+
+
+_AUDIT = TypeAdapter(AuditRequest)
 
 
 class FastLane:
@@ -44,6 +49,7 @@ class FastLane:
         self._posts: dict[str, FastRoute] = {
             "/v1/events": (EVENT, self.post_event),
             "/v1/events/batch": (BATCH, self.post_batch),
+            "/v1/events/audit": (AUDIT, self.post_audit),
         }
         for action in get_args(SaasAction):
             self._posts[f"/v1/saas/actions/{action}"] = (SAAS, partial(saas.act, action))
@@ -90,6 +96,32 @@ class FastLane:
             200,
             event.model_dump_json().encode("utf-8"),
             request.correlation_id or event.correlation_id,
+        )
+
+    async def post_audit(self, request: FastRequest) -> Answer:
+        """200 with an AuditReply: which of the ids are stored on this node."""
+        bodies.media_type(request.headers, bodies.JSON)
+        wanted = decode(_AUDIT, await bodies.read(request.receive))
+        ids = list(dict.fromkeys(wanted.ids))
+        hits = await self._store.audit([one.bytes for one in ids])
+        found = {hit.id for hit in hits}
+        reply = AuditReply(
+            node=self._store.origin,
+            found=[
+                AuditEntry(
+                    id=UUID(bytes=hit.id),
+                    seq=hit.seq,
+                    content_hash=hit.content_hash.hex(),
+                    origin=hit.origin,
+                )
+                for hit in hits
+            ],
+            missing=[one for one in ids if one.bytes not in found],
+        )
+        return Answer(
+            200,
+            reply.model_dump_json().encode("utf-8"),
+            request.correlation_id or correlation.make(),
         )
 
 

@@ -19,16 +19,16 @@ from service.emulation import EmulatedLatency
 from service.events.intake import Intake, IntakeLimits
 from service.events.sqlite import wall_clock_us
 from service.events.store import EventStore
-from service.fastlane import BATCH, EVENT, SAAS, FastLane
+from service.fastlane import AUDIT, BATCH, EVENT, SAAS, FastLane
 from service.query_string import METADATA_PREFIX, EventFilter
-from service.schema import MAX_BATCH_EVENTS, Health, NewEvent, Problem, SaasRequest
+from service.schema import MAX_BATCH_EVENTS, AuditRequest, Health, NewEvent, Problem, SaasRequest
 from service.slowlane import Parts, slow_lane
 from service.telemetry.meter import Meter
 from service.workloads.saas import SaasWorkload
 from service.workloads.saas_session import EndedSessions, SessionSigner
 
 _REFERENCE: Final = "#/components/schemas/{model}"
-_MODELS: Final[tuple[type[BaseModel], ...]] = (NewEvent, SaasRequest, Problem)
+_MODELS: Final[tuple[type[BaseModel], ...]] = (NewEvent, SaasRequest, AuditRequest, Problem)
 
 
 def install(app: FastAPI) -> None:
@@ -91,6 +91,7 @@ def _bodies() -> dict[str, dict[str, Any]]:
     """Route -> media type -> schema of what the fast handlers take."""
     event = {"$ref": _REFERENCE.format(model=NewEvent.__name__)}
     action = {"$ref": _REFERENCE.format(model=SaasRequest.__name__)}
+    audit = {"$ref": _REFERENCE.format(model=AuditRequest.__name__)}
     batch = {"type": "array", "items": event, "maxItems": MAX_BATCH_EVENTS}
     return {
         EVENT: {"application/json": {"schema": event}},
@@ -98,6 +99,7 @@ def _bodies() -> dict[str, dict[str, Any]]:
             "application/json": {"schema": batch},
             "application/x-ndjson": {"schema": event},
         },
+        AUDIT: {"application/json": {"schema": audit}},
         SAAS: {"application/json": {"schema": action}},
     }
 

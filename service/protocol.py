@@ -1,7 +1,8 @@
 """HTTP/1.1 with limits: uvicorn's httptools protocol, plus what it does not bound (D10).
 
 uvicorn takes headers and bodies of any size and waits for them for ever. Here headers, bodies
-(declared or chunked), open connections and every wait are bounded. One connection's life:
+(declared or chunked, one and all together), open connections and every wait are bounded.
+One connection's life:
 
     HEAD    from the connection or a request's first byte; ends within the header deadline
     BODY    headers complete, body arriving; ends within the body deadline
@@ -28,7 +29,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service import problem
-from service.cycle import NodeCycle
+from service.cycle import HeldBytes, NodeCycle
 from service.errors import (
     FoundationError,
     HeadersTooLarge,
@@ -64,6 +65,7 @@ class ConnectionLimits:
     body_deadline_s: float
     keep_alive_s: float
     max_connections: int
+    max_held_bytes: int
 
 
 class NodeProtocol(HttpToolsProtocol):
@@ -77,10 +79,12 @@ class NodeProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: ConnectionLimits,
+        held: HeldBytes,
         refused: Callable[[FoundationError], None],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
+        self._held = held
         self._refused = refused
         self._phase: int = HEAD
         self._since_s = self.loop.time()
@@ -90,6 +94,7 @@ class NodeProtocol(HttpToolsProtocol):
         self._fed_header_bytes = 0
         self._body_bytes = 0
         self._body_limit = 0
+        self.cycle: NodeCycle = None  # type: ignore[assignment]
         self._content_length = 0
         self._refusal: FoundationError | None = None
         self._refusal_waits = False
@@ -105,6 +110,13 @@ class NodeProtocol(HttpToolsProtocol):
             self._refuse(
                 Overloaded(f"{self._limits.max_connections} connections are open, the maximum")
             )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for cycle, _ in self.pipeline:
+            assert isinstance(cycle, NodeCycle)
+            cycle.release()  # its turn never came
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         if self._phase == LINGER:
@@ -187,6 +199,7 @@ class NodeProtocol(HttpToolsProtocol):
         scope["query_string"] = url.query or b""
         earlier = self.cycle
         self.cycle = NodeCycle(
+            held=self._held,
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -212,6 +225,9 @@ class NodeProtocol(HttpToolsProtocol):
         self._body_bytes += len(body)
         if self._body_bytes > self._body_limit:
             self._stop(self._body_too_large())
+        self.cycle.hold(len(body))
+        if self._held.total > self._limits.max_held_bytes:
+            self._stop(Overloaded("too many bytes of requests are being received at once"))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -302,6 +318,7 @@ class NodeProtocol(HttpToolsProtocol):
         self._phase = LINGER
         cycle = self.cycle
         if has_cycle and self.pipeline:
+            self.cycle.release()
             self.pipeline.popleft()  # its turn never came; older ones are still being answered
             self._refusal_waits = True
         elif has_cycle:

@@ -27,6 +27,7 @@ from structlog.typing import FilteringBoundLogger
 
 from service import log as logs
 from service.app import Node, build_app, open_node
+from service.cycle import HeldBytes
 from service.errors import FoundationError
 from service.protocol import ConnectionLimits, NodeProtocol
 from service.settings import Settings
@@ -161,7 +162,10 @@ class NodeServer(uvicorn.Server):
 
     def __init__(self, node: Node, settings: Settings, log: FilteringBoundLogger) -> None:
         protocol: Any = partial(
-            NodeProtocol, limits=connection_limits(settings), refused=node.refused
+            NodeProtocol,
+            limits=connection_limits(settings),
+            held=HeldBytes(),
+            refused=node.refused,
         )
         super().__init__(
             uvicorn.Config(
@@ -244,4 +248,5 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         body_deadline_s=settings.body_deadline_s,
         keep_alive_s=settings.keep_alive_s,
         max_connections=settings.max_connections,
+        max_held_bytes=settings.max_held_bytes,
     )

@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1_024, le=64 * 2**20)] = 2**20
     max_batch_body_bytes: Annotated[int, Field(ge=1_024, le=256 * 2**20)] = 16 * 2**20
     max_header_bytes: Annotated[int, Field(ge=1_024, le=2**20)] = 32 * 2**10
+    max_held_bytes: Annotated[int, Field(ge=1_024, le=2**36)] = 256 * 2**20
     header_deadline_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     body_deadline_s: Annotated[float, Field(gt=0, le=3_600)] = 30.0
     keep_alive_s: Annotated[float, Field(gt=0, le=3_600)] = 75.0

@@ -7,7 +7,6 @@ A twin calls the fast lane's own handler, so only its documentation could differ
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.datastructures import QueryParams
@@ -19,9 +18,7 @@ from service.fastlane import FastLane
 from service.feed_stream import FeedResponse, FeedSource
 from service.query_string import parse, position, unknown
 from service.schema import (
-    AuditEntry,
     AuditReply,
-    AuditRequest,
     BatchReceipt,
     Event,
     EventPage,
@@ -58,6 +55,11 @@ def twin_routes(lane: FastLane) -> APIRouter:
         """Store up to 10,000 events, all or none: a JSON array, or NDJSON with one a line."""
         return Twin(lane.post_batch)
 
+    @router.post("/audit", response_model=AuditReply, responses=problems(413, 415))
+    async def audit_events() -> Response:
+        """Which of up to 10,000 ids are stored on this node, with their content hashes."""
+        return Twin(lane.post_audit)
+
     return router
 
 
@@ -76,7 +78,7 @@ def event_twin(lane: FastLane) -> APIRouter:
 def event_routes(
     store: EventStore, feeds: FeedSource, meter: Meter, *, node: str, max_feeds: int
 ) -> APIRouter:
-    """Query, feed and audit."""
+    """Query and feed."""
     router = APIRouter(prefix="/v1/events", tags=["events"])
 
     @router.get("", response_model=EventPage, responses=problems())
@@ -114,32 +116,7 @@ def event_routes(
             raise Overloaded(f"{max_feeds} feeds are open, the maximum: use another node")
         return FeedResponse(feeds, store.stats().last_seq if start is None else start)
 
-    @router.post("/audit", response_model=AuditReply, responses=problems())
-    async def audit_events(wanted: AuditRequest) -> Response:
-        """Which of up to 10,000 ids are stored on this node, with their content hashes."""
-        return await _audit(store, node, wanted)
-
     return router
-
-
-async def _audit(store: EventStore, node: str, wanted: AuditRequest) -> Response:
-    ids = list(dict.fromkeys(wanted.ids))
-    hits = await store.audit([one.bytes for one in ids])
-    found = {hit.id for hit in hits}
-    reply = AuditReply(
-        node=node,
-        found=[
-            AuditEntry(
-                id=UUID(bytes=hit.id),
-                seq=hit.seq,
-                content_hash=hit.content_hash.hex(),
-                origin=hit.origin,
-            )
-            for hit in hits
-        ],
-        missing=[one for one in ids if one.bytes not in found],
-    )
-    return Response(reply.model_dump_json(), media_type="application/json")
 
 
 def _refuse_unknown(given: QueryParams, known: tuple[str, ...]) -> None:

@@ -93,10 +93,6 @@ class EndedSessions:
         elif session.expires_at <= self._refused_until:
             raise Unauthorized("the session is older than this node remembers: log in again")
 
-    def drop_expired(self, now: int) -> None:
-        for session_id in [key for key, (expires, _) in self._ended.items() if expires <= now]:
-            del self._ended[session_id]
-
     def _forget_oldest(self) -> None:
         """Forget a tenth at once, so that the sort is paid once in a while."""
         by_expiry = sorted(self._ended.items(), key=lambda item: item[1][0])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args
 from uuid import UUID, uuid4
 
@@ -14,6 +16,7 @@ import httpx
 import pytest
 import uuid_utils
 
+from service.errors import ConfigurationError, FoundationError
 from service.schema import (
     BatchReceipt,
     Event,
@@ -203,7 +206,12 @@ def test_query_filters_order_and_pages(http: httpx.Client) -> None:
     kind, tenant = new_id(), new_id()
     for i in range(25):
         store(http, type=kind, created_at=1_000 + i, metadata={"tenant": tenant if i % 5 else "x"})
-    query = {"type": kind, "order_by": "-created_at", "limit": 10, "metadata.tenant": tenant}
+    query: dict[str, Any] = {
+        "type": kind,
+        "order_by": "-created_at",
+        "limit": 10,
+        "metadata.tenant": tenant,
+    }
     seen: list[int] = []
     cursor: dict[str, str] = {}
     for _ in range(3):
@@ -571,3 +579,18 @@ def test_openapi_has_no_dangling_reference_and_lists_every_endpoint(http: httpx.
     }
     names = {p["name"] for p in document["paths"]["/v1/events"]["get"]["parameters"]}
     assert {"type", "cursor", "scope", "metadata.{key}"} <= names
+
+
+# The node's page
+
+
+def leaves(kind: type[FoundationError]) -> set[str]:
+    return {kind.code}.union(*(leaves(child) for child in kind.__subclasses__()))
+
+
+def test_the_node_page_lists_every_error_code_and_metric(http: httpx.Client) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "node.md").read_text()
+    listed = set(re.findall(r"`([a-z_]+)`", page))
+    assert leaves(FoundationError) - {ConfigurationError.code} <= listed
+    names = set(re.findall(r"^# TYPE (\S+)", http.get("/metrics").text, re.MULTILINE))
+    assert {name for name in listed if name.startswith(("foundation_", "process_"))} == names

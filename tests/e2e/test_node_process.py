@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -335,6 +336,35 @@ def test_overload_is_answered_503_with_retry_after_and_what_was_acknowledged_is_
         assert http.get("/health").json()["status"] == "up"
         node.stop()
     assert stored_ids(node.data) == accepted
+
+
+def test_a_disk_that_refuses_acknowledges_nothing_and_reads_go_on_until_it_recovers(
+    tmp_path: Path,
+) -> None:
+    """G11, by a limit on the size of the files that the node may write."""
+    large = {"type": "t", "data": {"x": "y" * 100_000}}
+    with running(tmp_path / "data") as node, client(node) as http:
+        kept = http.post("/v1/events", json={"type": "kept"}).json()["id"]
+        unlimited = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (500_000, unlimited[1]))
+        answers = [http.post("/v1/events", json=large) for _ in range(10)]
+        refused = answers[-1]
+        assert (refused.status_code, refused.json()["code"]) == (503, "storage_error")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert http.get(f"/v1/events/{kept}").status_code == 200
+        health = http.get("/health")
+        assert health.status_code == 503
+        assert health.json()["components"]["writer"]["status"] == "down"
+        resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        deadline_s = time.monotonic() + GUARD_S
+        while (after := http.post("/v1/events", json=large)).status_code != 201:
+            assert time.monotonic() < deadline_s, after.text
+        assert http.get("/health").status_code == 200
+        stored = {
+            a.json()["id"].replace("-", "") for a in [*answers, after] if a.status_code == 201
+        }
+        assert node.stop() == NodeExit.CLEAN
+    assert stored_ids(node.data) == stored | {kept.replace("-", "")}
 
 
 def test_a_feed_over_the_maximum_is_refused(tmp_path: Path) -> None:

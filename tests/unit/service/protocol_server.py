@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from service.cycle import HeldBytes
 from service.errors import FoundationError
 from service.protocol import ConnectionLimits, NodeProtocol
 
@@ -25,6 +26,7 @@ LIMITS = ConnectionLimits(
     body_deadline_s=30.0,
     keep_alive_s=30.0,
     max_connections=50,
+    max_held_bytes=1_000_000,
 )
 
 
@@ -43,6 +45,7 @@ class Running:
     seen: Seen
     refused: list[str]
     connections: set[Any]
+    held: HeldBytes
 
     def sweep(self, after_s: float) -> None:
         """Sweep as if `after_s` had passed: no test waits for a deadline."""
@@ -86,11 +89,14 @@ async def serving(**changes: Any) -> AsyncIterator[Running]:
     """A server on a free port, its limits being LIMITS with `changes`."""
     seen = Seen()
     refused: list[str] = []
+    held = HeldBytes()
 
     def note(error: FoundationError) -> None:
         refused.append(error.code)
 
-    protocol: Any = partial(NodeProtocol, limits=replace(LIMITS, **changes), refused=note)
+    protocol: Any = partial(
+        NodeProtocol, limits=replace(LIMITS, **changes), held=held, refused=note
+    )
     config = uvicorn.Config(
         partial(app, seen),
         http=protocol,
@@ -111,7 +117,9 @@ async def serving(**changes: Any) -> AsyncIterator[Running]:
             while not server.started:  # noqa: ASYNC110 uvicorn has no event for it
                 await asyncio.sleep(0.005)
         try:
-            yield Running(sock.getsockname()[1], seen, refused, server.server_state.connections)
+            yield Running(
+                sock.getsockname()[1], seen, refused, server.server_state.connections, held
+            )
         finally:
             seen.gate.set()
             server.should_exit = True

@@ -106,6 +106,30 @@ async def test_a_chunked_body_is_counted_and_refused_when_it_passes_the_limit() 
         assert server.seen.bodies == []
 
 
+async def test_bodies_of_all_connections_together_are_bounded_and_given_back() -> None:
+    large = b"POST /large HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\n"
+    async with (
+        serving(max_held_bytes=200_000) as server,
+        connected(server) as one,
+        connected(server) as two,
+        connected(server) as three,
+    ):
+        for client in (one, two):
+            client.send(large + b"a" * 89_999)
+        await until(lambda: server.held.total == 2 * 89_999)
+        three.send(large + b"a" * 90_000)
+        assert await three.refusal() == (503, "overloaded")
+        one.send(b"a")
+        assert (await one.response())[2] == b"/large 90000"
+        two.writer.close()
+        await until(lambda: server.held.total == 0)
+        one.send(post("/slow", b"abc") + post("/y", b"abc"))
+        await until(lambda: server.held.total == 6)
+        one.writer.transport.abort()
+        server.seen.gate.set()
+        await until(lambda: server.held.total == 0)
+
+
 async def test_a_refused_client_that_goes_on_sending_still_reads_the_answer() -> None:
     async with serving() as server, connected(server) as client:
         client.send(post("/x", b"a" * 3_000_000))

@@ -124,14 +124,6 @@ def test_forgetting_ended_sessions_never_revives_one() -> None:
     ended.check(session(2_000, 1_001), b"any")
 
 
-def test_expired_ones_are_dropped() -> None:
-    ended = EndedSessions(100)
-    for number in range(10):
-        ended.end(session(number).id, number, by=b"logout")
-    ended.drop_expired(4)
-    assert len(ended) == 5
-
-
 def action(number: int, user: str = "u", name: str = "login") -> Action:
     return Action(number, user, name, number)
 
