@@ -58,13 +58,14 @@ class _Group:
     seq: int
     versions: dict[str, int]
     rows: list[Row] = field(default_factory=list)
-    fresh: dict[bytes, Known] = field(default_factory=dict)
+    fresh: dict[bytes, tuple[Write, Stored]] = field(default_factory=dict)
 
     def place(self, write: Write) -> Stored:
         """Give `write` its row, or find that it is a retry. Raises the conflict that it is."""
-        known = self.fresh.get(write.id) or self.taken.get(write.id)
-        if known is not None:
-            return _retry(write, known)
+        if write.id in self.fresh:
+            return _retry(write, _known(*self.fresh[write.id]))
+        if write.id in self.taken:
+            return _retry(write, self.taken[write.id])
         version = None
         if write.stream is not None:
             version = _next_version(write, self.versions[write.stream])
@@ -88,10 +89,9 @@ class _Group:
                 write.metadata,
             )
         )
-        self.fresh[write.id] = Known(
-            seq, write.created_at, write.correlation_id, version, write.content_hash
-        )
-        return Stored(write.id, seq, write.created_at, write.correlation_id, version, False)
+        stored = Stored(write.id, seq, write.created_at, write.correlation_id, version, False)
+        self.fresh[write.id] = (write, stored)
+        return stored
 
     def undo(self, rows: int, seq: int, versions: Mapping[str, int]) -> None:
         """Take back a request that failed half-way."""
@@ -137,6 +137,16 @@ def plan_group(
             group.undo(rows, seq, before)
             outcomes.append(conflict)
     return Plan(group.rows, outcomes, group.seq, group.versions)
+
+
+def _known(write: Write, stored: Stored) -> Known:
+    return Known(
+        stored.seq,
+        stored.created_at,
+        stored.correlation_id,
+        stored.stream_version,
+        write.content_hash,
+    )
 
 
 def _retry(write: Write, known: Known) -> Stored:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from sqlalchemy import BindParameter, bindparam, column, func, literal_column, select, table
+from sqlalchemy import bindparam, column, func, literal_column, select, table
 
 from service.events.database import Statement
 from service.events.plan import Row
@@ -73,7 +73,11 @@ class Lookups:
 
     @classmethod
     def compiled(cls) -> Lookups:
-        return cls(tuple((size, _lookup(size)) for size in LOOKUP_IDS))
+        one = _lookup()
+        head, place, tail = one.rpartition("IN (?)")
+        assert place, one
+        marks = [(size, ", ".join("?" * size)) for size in LOOKUP_IDS]
+        return cls(tuple((size, f"{head}IN ({mark}){tail}") for size, mark in marks))
 
     def statements(self, ids: Sequence[bytes]) -> Iterator[Statement]:
         """Each returns one row with one JSON array."""
@@ -84,7 +88,8 @@ class Lookups:
             yield sql, part + part[-1:] * (size - len(part))
 
 
-def _lookup(size: int) -> str:
+def _lookup() -> str:
+    """The look-up of a single id."""
     columns = events.c
     entry = func.json_array(
         func.hex(columns.id),
@@ -95,9 +100,8 @@ def _lookup(size: int) -> str:
         func.hex(columns.content_hash),
         columns.origin,
     )
-    ids: list[BindParameter[bytes]] = [bindparam(f"id_{index}") for index in range(size)]
-    sql, _ = compile_statement(select(func.json_group_array(entry)).where(columns.id.in_(ids)))
-    return sql
+    found = select(func.json_group_array(entry)).where(columns.id.in_([bindparam("id")]))
+    return compile_statement(found)[0]
 
 
 def stream_versions() -> str:
