@@ -126,3 +126,12 @@ class NodeByHand:
         self._process.wait(10)
         self._log.close()
         assert self._process.returncode == 0
+
+
+def test_the_scenario_guides_smallest_example_runs(tmp_path: Path) -> None:
+    guide = (ROOT / "docs/scenario_guide.md").read_text()
+    example = tmp_path / "smallest.py"
+    example.write_text(guide.split("```python\n")[1].split("```")[0])
+    done = run(tmp_path / "runs", locustfile=example)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert done.window("phase:steady")["total"]["requests"] > 0
