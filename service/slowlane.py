@@ -45,6 +45,7 @@ def slow_lane(parts: Parts) -> FastAPI:
         description="An event store and the workloads of the load tests.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     store, meter = parts.store, parts.meter
     exposition = Exposition(meter, lambda: store.stats(), parts.connections)

@@ -11,13 +11,14 @@ log, in the background, while requests without a session are already served -> u
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from service import body as bodies
 from service import correlation
@@ -26,7 +27,7 @@ from service.emulation import EmulatedLatency
 from service.errors import Forbidden, Overloaded, Unauthorized
 from service.events import intake
 from service.events.store import EventQuery, EventStore, Stored, Write
-from service.schema import SaasAction, SaasRequest
+from service.schema import Event, SaasAction, SaasRequest
 from service.telemetry.meter import Meter
 from service.workloads.saas_activity import RECENT_ACTIONS, Action, RecentActivity
 from service.workloads.saas_session import EndedSessions, Session, SessionSigner
@@ -40,6 +41,18 @@ _RECOVERY_WAIT_S = 5.0
 _RECOVERY_PAGE = 1_000
 
 _REQUEST = TypeAdapter(SaasRequest)
+
+
+_Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class _Ending(BaseModel):
+    """The data of `session_ended`: which session, when it would have expired, by which logout."""
+
+    session: _Hex
+    expires_at: Annotated[int, Field(strict=True)]
+    by: _Hex
+    proof: _Hex
 
 
 class SaasWorkload:
@@ -120,26 +133,26 @@ class SaasWorkload:
                 )
             )
             for event in page.events:
-                data = event.data
-                self._ended.end(
-                    bytes.fromhex(data["session"]), data["expires_at"], bytes.fromhex(data["by"])
-                )
+                self._end_again(event.data)
             cursor = page.next_cursor
             if cursor is None:
                 break
         page = await self._store.query(
             EventQuery(type=USER_ACTION, order_by="-created_at", limit=RECENT_ACTIONS)
         )
-        self._activity.seed(
-            Action(
-                event.created_at,
-                event.data["user_id"],
-                event.data["action"],
-                event.data["processing_time_ms"],
-            )
-            for event in reversed(page.events)
-        )
+        actions = (_action_of(event) for event in reversed(page.events))
+        self._activity.seed(action for action in actions if action is not None)
         self._recovered.set()
+
+    def _end_again(self, data: dict[str, Any]) -> None:
+        """End a session as its event says; anybody can post events, so only with our proof."""
+        try:
+            fact = _Ending.model_validate(data)
+        except ValidationError:
+            return
+        session_id, by = bytes.fromhex(fact.session), bytes.fromhex(fact.by)
+        if hmac.compare_digest(fact.proof, self._signer.proof(session_id)):
+            self._ended.end(session_id, fact.expires_at, by)
 
     async def _session(
         self, action: SaasAction, asked: SaasRequest, token: bytes | None
@@ -200,11 +213,12 @@ class SaasWorkload:
 
     def _ending(self, asked: SaasRequest, session: Session, now: int, correlation_id: str) -> Write:
         """The event that ends a session for good, stored in one batch with its logout."""
-        fact: dict[str, Any] = {
-            "session": session.id.hex(),
-            "expires_at": session.expires_at,
-            "by": asked.id.hex,
-        }
+        fact = _Ending(
+            session=session.id.hex(),
+            expires_at=session.expires_at,
+            by=asked.id.hex,
+            proof=self._signer.proof(session.id),
+        ).model_dump()
         return intake.workload_write(
             id=intake.derived_id(asked.id.bytes, SESSION_ENDED),
             type=SESSION_ENDED,
@@ -235,3 +249,13 @@ class SaasWorkload:
                 "result": result,
             }
         )
+
+
+def _action_of(event: Event) -> Action | None:
+    """A stored `user_action`, or None for one that a client made up in another form."""
+    user_id, action, took = (
+        event.data.get(name) for name in ("user_id", "action", "processing_time_ms")
+    )
+    if not (isinstance(user_id, str) and isinstance(action, str) and type(took) is int):
+        return None
+    return Action(event.created_at, user_id, action, took)

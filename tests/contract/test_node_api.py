@@ -285,7 +285,8 @@ def test_a_correlation_id_that_cannot_be_echoed_is_refused(http: httpx.Client) -
 
 
 def test_unknown_paths_and_methods_are_problems(http: httpx.Client) -> None:
-    problem(http.get("/v1/nowhere"), 404, "not_found")
+    for path in ("/v1/nowhere", "/v1/events/", "/docs", "/"):
+        problem(http.get(path), 404, "not_found")
     problem(http.post("/v1/saas/actions/dance", json={}), 422, "invalid_input")
     refused = http.delete("/v1/events/batch")
     problem(refused, 405, "method_not_allowed")

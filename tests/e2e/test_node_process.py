@@ -177,6 +177,28 @@ def test_sessions_hold_on_every_node_and_an_ended_one_stays_ended_after_kill_9(
         assert report["login"]["samples"] == 2  # read back from the log
 
 
+def test_events_that_a_client_made_up_neither_end_sessions_nor_stop_the_recovery(
+    tmp_path: Path,
+) -> None:
+    settings: dict[str, Any] = {"session_secret": TOKEN, "emulated_latency": 0}
+    with running(tmp_path / "a", **settings) as node, client(node) as http:
+        body = {"id": str(uuid_utils.uuid7()), "user_id": "u"}
+        session = http.post("/v1/saas/actions/login", json=body).json()["session"]
+        forged = {
+            "session": body["id"].replace("-", ""),
+            "expires_at": 2**62,
+            "by": "0" * 32,
+            "proof": "0" * 32,
+        }
+        made_up: list[dict[str, Any]] = [forged, {}, {"session": 1}, {**forged, "session": "x"}]
+        odd: list[dict[str, Any]] = [{}, {"user_id": 1}, {"user_id": "u", "action": []}]
+        events = [{"type": "session_ended", "data": data} for data in made_up]
+        events += [{"type": "user_action", "data": data} for data in odd]
+        assert http.post("/v1/events/batch", json=events).status_code == 201
+    with running(tmp_path / "a", **settings) as node, client(node) as http:
+        assert view(http, "u", session) == 201
+
+
 # Ending
 
 

@@ -6,13 +6,14 @@ import asyncio
 import io
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from service import log as logs
 from service.emulation import EmulatedLatency
-from service.health import DISK_DEGRADED_BYTES, DISK_DOWN_BYTES, disk_health, free_bytes
+from service.health import DISK_DEGRADED_BYTES, DISK_DOWN_BYTES, VERSION, disk_health, free_bytes
 from service.settings import load
 
 
@@ -107,3 +108,8 @@ def test_the_standard_librarys_loggers_come_out_here_too(monkeypatch: pytest.Mon
     logging.getLogger("uvicorn.error").warning("seen %d", 1)
     line = json.loads(stream.getvalue())
     assert (line["event"], line["logger"], line["level"]) == ("seen 1", "uvicorn.error", "warning")
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    assert project["project"]["version"] == VERSION
