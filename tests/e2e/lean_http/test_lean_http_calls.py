@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.e2e.lean_http.scripted import Client, Peer, ScriptedServer, answer
+from tests.e2e.lean_http.scripted import GUARD_S, Client, Peer, ScriptedServer, answer
 
 Serve = Callable[..., ScriptedServer]
 
@@ -347,14 +348,19 @@ def test_an_idle_connection_that_the_server_closes_is_noticed(client: Client, se
 def test_bytes_that_come_while_nothing_was_asked_end_the_connection(
     client: Client, serve: Serve
 ) -> None:
+    received = threading.Event()
+
     def script(peer: Peer) -> None:
         peer.read_request()
         peer.send(answer())
+        assert received.wait(GUARD_S)
         peer.send(answer(b"unasked", status="408 Request Timeout"))
         peer.hold()
 
     server = serve(script)
     assert client.request("GET", f"{server.url}/")["content"] == "ok"
+    assert client.state()["idle"] == [server.url]
+    received.set()
     wait_until(client, lambda: client.state()["idle"] == [])
     assert client.request("GET", f"{server.url}/")["content"] == "ok"
 

@@ -85,3 +85,11 @@ def test_a_generator_without_descriptors_blames_itself(serve: Serve) -> None:
     assert found["starved"] == (
         f"ConnectFailed: {server.label} not tried: no file descriptors left, raise `ulimit -n`"
     )
+
+
+def test_a_timeout_of_the_locustfile_leaves_a_cancelled_sample(serve: Serve) -> None:
+    assert run("own_timeout", serve(site).url) == {
+        "outcomes": ["ok", "cancelled", "ok"],
+        "kept": [],
+        "status": 200,
+    }

@@ -248,9 +248,27 @@ def descriptors(url: str) -> dict[str, Any]:
     return {"starved": starved}
 
 
+def own_timeout(url: str) -> dict[str, Any]:
+    """A gevent.Timeout of the locustfile's own ends a request: unknown, and the stream is dirty."""
+
+    class Visitor(LeanHttpUser):
+        abstract = True
+        host = url
+
+    environment, _, samples = start(url)
+    user = Visitor(environment)
+    user.client.get("/")
+    with gevent.Timeout(0.1, False):
+        user.client.get("/hold")
+    kept = user.client.connections.idle
+    status = user.client.get("/").status_code
+    outcomes = [sample.outcome.value for sample in samples]
+    return {"outcomes": outcomes, "kept": kept, "status": status}
+
+
 SCENARIOS = {
     each.__name__: each
-    for each in (run, stop, release, spread, settings, marks, listener, descriptors)
+    for each in (run, stop, release, spread, settings, marks, listener, descriptors, own_timeout)
 }
 
 if __name__ == "__main__":

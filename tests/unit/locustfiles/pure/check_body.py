@@ -67,13 +67,13 @@ def test_the_limit_is_exact_and_holds_over_members_and_layers() -> None:
         with pytest.raises(ContentTooLarge):
             decode("gzip", data, LIMIT)
     with pytest.raises(ContentTooLarge):
-        decode("gzip, gzip", gzip.compress(gzip.compress(b"\0" * 10**7)), LIMIT)
+        decode("gzip, gzip", gzip.compress(gzip.compress(b"\0" * 10**6)), LIMIT)
 
 
 def test_brotli_is_decoded_and_bounded() -> None:
     assert decode("br", brotli.compress(TEXT), LIMIT) == TEXT
     with pytest.raises(ContentTooLarge):
-        decode("br", brotli.compress(b"\0" * 10**8), LIMIT)
+        decode("br", brotli.compress(b"\0" * 10**6), LIMIT)
     for broken in (b"nonsense that is not brotli", brotli.compress(TEXT)[:-3]):
         with pytest.raises(ContentError):
             decode("br", broken, LIMIT)
