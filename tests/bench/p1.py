@@ -47,7 +47,9 @@ def run(quick: bool, *, full: bool = False) -> list[Row]:
             rows.append(at_least(name, achieved, limit * 100, figure, "%"))
     total, excess = windows["run"]["total"], windows[BURST]["total"]["excess_ms"]
     errors = sum(total["errors"].values())
-    seen = f"x{scale:g} of its length, verdict {document['verdict']}"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in total["errors"].items())
+    fit = "" if document["generator"]["fit"] else ", generator not fit"
+    seen = f"{kinds or 'none'}; x{scale:g} of its length, verdict {document['verdict']}{fit}"
     return [
         *rows,
         at_most("P1 errors", errors, 0, f"{total['requests']:,} requests; {seen}"),

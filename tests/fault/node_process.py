@@ -50,6 +50,11 @@ class NodeProcess:
 
     def start(self) -> None:
         """Returns when the node accepts connections. Raises AssertionError with its log."""
+        self.launch()
+        self._wait_until_it_accepts()
+
+    def launch(self) -> None:
+        """Starts the process and waits for nothing."""
         assert self._process is None or self._process.poll() is not None
         environment = {
             **{name: value for name, value in os.environ.items() if "FOUNDATION_" not in name},
@@ -69,7 +74,6 @@ class NodeProcess:
                 preexec_fn=partial(_die_with, os.getpid()),
             )
         self.starts += 1
-        self._wait_until_it_accepts()
 
     def kill(self) -> None:
         """SIGKILL to its process group; returns when it is gone."""

@@ -31,6 +31,9 @@ TERMINATION_LIMIT_S = 5.0
 MOMENT_S = (0.0, 0.25)
 """The blow falls this long after a cycle's load is under way."""
 
+START_MOMENT_S = (0.3, 1.5)
+"""Every fourth cycle a second blow falls on the node while it starts and recovers its log."""
+
 Blow = Callable[[], None]
 
 
@@ -44,10 +47,15 @@ async def under_load(
     async with asyncio.TaskGroup() as tasks:
         for client in clients:
             tasks.create_task(client)
-        for _ in range(cycles):
+        for cycle in range(cycles):
             await progress(ledger)
-            await asyncio.sleep(random.uniform(*MOMENT_S))  # the moment itself is the test's input
+            # Both sleeps are the test's input: the moments at which the node dies.
+            await asyncio.sleep(random.uniform(*MOMENT_S))
             await asyncio.to_thread(blow)
+            if cycle % 4 == 3:
+                node.launch()
+                await asyncio.sleep(random.uniform(*START_MOMENT_S))
+                node.kill()
             await asyncio.to_thread(node.start)
         await progress(ledger)
         stop.set()
@@ -89,7 +97,7 @@ async def survive_kills(folder: Path, cycles: int, seed: int) -> None:
         findings = await examine(node, ledger)
     print(report(f"{cycles} kills, seed {seed}", findings, ledger))
     assert findings.faults == {}
-    assert node.starts == cycles + 1
+    assert node.starts == 1 + cycles + cycles // 4
     assert ledger.duplicates > 0, "no retry met its original: the load proved nothing about G3"
 
 
