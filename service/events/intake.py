@@ -63,6 +63,8 @@ class Intake:
 
     def __init__(self, limits: IntakeLimits, clock_us: Callable[[], int]) -> None:
         self._limits = limits
+        self._depth = limits.depth
+        self._event_bytes = limits.event_bytes
         self._clock_us = clock_us
         self._event = TypeAdapter(NewEvent)
         # Fails fast and counts while it reads: a body of a million bad events costs one error.
@@ -113,7 +115,7 @@ class Intake:
         """`level` is the depth of the event's own braces in the body."""
         if event.expected_version is not None and event.stream is None:
             raise InvalidInput("expected_version needs a stream")
-        deepest = self._limits.depth - level
+        deepest = self._depth - level
         data = _canonical(event.data, deepest, "data")
         metadata = b"{}"
         if event.metadata:
@@ -121,10 +123,9 @@ class Intake:
             if b"\\u0000" in metadata and _holds_nul(event.metadata):
                 raise InvalidInput("metadata: must not hold NUL characters")
         json_bytes = len(data) + len(metadata)
-        if json_bytes > self._limits.event_bytes:
+        if json_bytes > self._event_bytes:
             raise PayloadTooLarge(
-                f"data and metadata have {json_bytes} bytes, "
-                f"the limit is {self._limits.event_bytes}"
+                f"data and metadata have {json_bytes} bytes, the limit is {self._event_bytes}"
             )
         type_, stream, created_at = event.type, event.stream, event.created_at
         sent_correlation = event.correlation_id
@@ -223,7 +224,7 @@ def decode(adapter: TypeAdapter[M], raw: bytes) -> M:
         text = orjson.dumps(content, option=_CANONICAL)
     except orjson.JSONEncodeError:
         text = b"null"
-    if b"null" in text or text.count(b"{") + text.count(b"[") > MAX_JSON_DEPTH:
+    if b"null" in text or _may_be_deep(text, MAX_JSON_DEPTH):
         _inspect(from_json(raw), MAX_JSON_DEPTH, "body")
     return model
 
@@ -234,13 +235,19 @@ def _canonical(value: dict[str, object], deepest: int, field: str) -> bytes:
         text = orjson.dumps(value, option=_CANONICAL)
     except orjson.JSONEncodeError:
         text = b"null"
-    if b"null" in text or text.count(b"{") + text.count(b"[") > deepest:
+    # A level takes two brackets, so most texts are too short to be deep.
+    if b"null" in text or (len(text) > 2 * deepest and _may_be_deep(text, deepest)):
         _inspect(value, deepest, field)
         try:
             return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError as error:
             raise MalformedJson(f"{field}: {error}") from None
     return text
+
+
+def _may_be_deep(text: bytes, deepest: int) -> bool:
+    """No value has more levels than its text has opening brackets, in strings or not."""
+    return text.count(b"{") + text.count(b"[") > deepest
 
 
 def _inspect(value: object, deepest: int, place: str) -> None:

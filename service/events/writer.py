@@ -48,7 +48,7 @@ class WriterLimits:
 
     queue_events: int = 20_000
     queue_bytes: int = 64 * 2**20
-    group_events: int = 1_024
+    group_events: int = 4_096
     group_bytes: int = 8 * 2**20
     checkpoint_bytes: int = 16 * 2**20
     streams_cached: int = 10_000

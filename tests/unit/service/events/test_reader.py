@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import FoundationError, Overloaded
+from service.errors import FoundationError, Overloaded, QueryTimeout
 from service.events.reader import ReaderLimits
 from service.events.sqlite import SqliteEventStore, StoreLimits
 from service.events.store import EventQuery
@@ -80,6 +80,29 @@ async def test_closing_ends_queries_that_run_and_wait(tmp_path: Path) -> None:
     assert all(
         isinstance(one, FoundationError) or not isinstance(one, BaseException) for one in results
     ), results
+
+
+async def test_a_query_past_its_time_is_stopped(tmp_path: Path) -> None:
+    keys: dict[str, object] = {f"k{number}": "v" for number in range(8)}
+    store = await open_store(tmp_path, ReaderLimits(query_timeout_s=0.01))
+    try:
+        for _ in range(4):
+            await store.append_batch([make_write(metadata=keys) for _ in range(10_000)])
+        # Some 80 ms of scanning. A busy machine may wake the loop later than that, so it is asked
+        # more than once; a limit that does not work never stops one.
+        query = EventQuery(metadata=(*[(f"k{number}", "v") for number in range(7)], ("k7", "x")))
+        stopped = 0
+        for _ in range(20):
+            try:
+                assert (await store.query(query)).events == ()
+            except QueryTimeout:
+                stopped += 1
+        assert stopped
+        # The connections are as good as before.
+        for _ in range(4):
+            assert (await store.query(EventQuery(limit=1))).events
+    finally:
+        await store.close()
 
 
 async def test_injected_sql_is_only_text(store: SqliteEventStore) -> None:

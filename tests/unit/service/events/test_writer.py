@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from service.errors import (
     StorageError,
 )
 from service.events.plan import Plan
-from service.events.reader import ReaderLimits
 from service.events.sqlite import SqliteEventStore, StoreLimits
 from service.events.store import EventQuery, Stored, Write
 from service.events.writer import Request, Writer, WriterLimits
@@ -407,24 +405,3 @@ async def test_conflicts_in_a_storm_of_retries_are_exact(setup: Setup) -> None:
     assert all(isinstance(one, Stored) for one in results[:1_400])
     assert all(isinstance(one, IdConflict) for one in results[1_400:])
     assert store.stats().last_seq == 200
-
-
-async def test_a_query_past_its_time_is_stopped(tmp_path: Path) -> None:
-    store = await SqliteEventStore.open(
-        tmp_path / "events.db",
-        node="node-1",
-        limits=StoreLimits(reader=ReaderLimits(query_timeout_s=0.01)),
-    )
-    try:
-        for _ in range(10):
-            await store.append_batch([make_write(metadata={"k": "v"}) for _ in range(10_000)])
-        began = time.monotonic()
-        with pytest.raises(FoundationError) as caught:
-            await store.query(EventQuery(metadata=(("k", "absent"),)))
-        assert caught.value.code == "query_timeout"
-        assert time.monotonic() - began < 20
-        # The connections are as good as before.
-        for _ in range(4):
-            assert (await store.query(EventQuery(limit=1))).events
-    finally:
-        await store.close()
