@@ -62,35 +62,22 @@ class _Group:
 
     def place(self, write: Write) -> Stored:
         """Give `write` its row, or find that it is a retry. Raises the conflict that it is."""
-        if write.id in self.fresh:
-            return _retry(write, _known(*self.fresh[write.id]))
-        if write.id in self.taken:
-            return _retry(write, self.taken[write.id])
+        # Unpacked once: ten look-ups by name cost a fifth of the whole plan.
+        id_, type_, data, metadata, correlation_id, created_at, hash_, _, stream, _ = write
+        if id_ in self.fresh:
+            return _retry(write, _known(*self.fresh[id_]))
+        if id_ in self.taken:
+            return _retry(write, self.taken[id_])
         version = None
-        if write.stream is not None:
-            version = _next_version(write, self.versions[write.stream])
-            self.versions[write.stream] = version
+        if stream is not None:
+            version = _next_version(write, self.versions[stream])
+            self.versions[stream] = version
         self.seq = seq = self.seq + 1
         log = self.log
-        self.rows.append(
-            (
-                seq,
-                write.id,
-                write.type,
-                write.stream,
-                version,
-                write.correlation_id,
-                write.created_at,
-                log.stored_at,
-                log.origin,
-                log.incarnation,
-                write.content_hash,
-                write.data,
-                write.metadata,
-            )
-        )
-        stored = Stored(write.id, seq, write.created_at, write.correlation_id, version, False)
-        self.fresh[write.id] = (write, stored)
+        row = (seq, id_, type_, stream, version, correlation_id, created_at, log.stored_at)
+        self.rows.append((*row, log.origin, log.incarnation, hash_, data, metadata))
+        stored = Stored(id_, seq, created_at, correlation_id, version, False)
+        self.fresh[id_] = (write, stored)
         return stored
 
     def undo(self, rows: int, seq: int, versions: Mapping[str, int]) -> None:
