@@ -19,9 +19,9 @@ import orjson
 import uuid_utils
 from pydantic import BaseModel, ValidationError
 
-from locustfiles.harness.header import HeaderBlock, compile_headers
-from locustfiles.harness.response import Response
-from locustfiles.harness.session import LeanHttpSession
+from locustfiles.harness.http.header import HeaderBlock, compile_headers
+from locustfiles.harness.http.response import Response
+from locustfiles.harness.http.session import LeanHttpSession
 from service.schema import (
     AuditReply,
     Event,

@@ -24,7 +24,7 @@ import gevent
 import psutil
 from locust.env import Environment
 
-from locustfiles.harness.clock import wall_us
+from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.plan import RunPlan
 from results.generator import LAG_P99_MS
 from results.recorder import Recorder

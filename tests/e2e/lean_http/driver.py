@@ -19,11 +19,11 @@ from locust.event import EventHook
 from pydantic import BaseModel
 
 from locustfiles.harness.client import FoundationClient
-from locustfiles.harness.connection import Limits
-from locustfiles.harness.keepalive import Settings
-from locustfiles.harness.resolver import Resolver
-from locustfiles.harness.response import Response
-from locustfiles.harness.session import LeanHttpSession
+from locustfiles.harness.http.connection import Limits
+from locustfiles.harness.http.keepalive import Settings
+from locustfiles.harness.http.resolver import Resolver
+from locustfiles.harness.http.response import Response
+from locustfiles.harness.http.session import LeanHttpSession
 from results.sample import Sample
 
 RAISABLE: dict[str, type[BaseException]] = {

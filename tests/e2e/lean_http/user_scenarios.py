@@ -20,8 +20,8 @@ from locust import User, constant, task
 from locust.env import Environment
 from locust.runners import Runner
 
-from locustfiles.harness.clock import wall_us
 from locustfiles.harness.http import LeanHttpUser
+from locustfiles.harness.http.clock import wall_us
 from results.sample import Outcome, Sample
 
 GUARD_S = 20.0

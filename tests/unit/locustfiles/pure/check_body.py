@@ -8,7 +8,7 @@ import zlib
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from locustfiles.harness.body import ContentError, ContentTooLarge, decode
+from locustfiles.harness.http.body import ContentError, ContentTooLarge, decode
 
 TEXT = b"some text, " * 100
 LIMIT = 10_000

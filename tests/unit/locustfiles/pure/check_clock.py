@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from locustfiles.harness.clock import wall_offset_us, wall_us
-from locustfiles.harness.transport_error import (
+from locustfiles.harness.http.clock import wall_offset_us, wall_us
+from locustfiles.harness.http.transport_error import (
     ConnectionRefused,
     DeadlineExceeded,
     MalformedResponse,

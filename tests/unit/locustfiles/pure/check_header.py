@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from locustfiles.harness.header import (
+from locustfiles.harness.http.header import (
     ResponseHeaders,
     compile_headers,
     emulated_us,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from locustfiles.harness.origin import (
+from locustfiles.harness.http.origin import (
     basic_auth,
     parse_origin,
     request_target,

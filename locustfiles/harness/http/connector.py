@@ -17,10 +17,10 @@ from typing import Any
 import gevent.socket
 from gevent import monkey
 
-from locustfiles.harness.origin import Origin
-from locustfiles.harness.resolver import Address
-from locustfiles.harness.tls import TlsLayer
-from locustfiles.harness.transport_error import (
+from locustfiles.harness.http.origin import Origin
+from locustfiles.harness.http.resolver import Address
+from locustfiles.harness.http.tls import TlsLayer
+from locustfiles.harness.http.transport_error import (
     ConnectFailed,
     ConnectionRefused,
     ConnectReset,

@@ -20,16 +20,20 @@ from typing import Any, NamedTuple
 
 from locust.event import EventHook
 
-from locustfiles.harness.body import ContentError, ContentTooLarge, decode
-from locustfiles.harness.clock import wall_us
-from locustfiles.harness.compose import Auth, Composer, Data, Headers
-from locustfiles.harness.connection import Reply
-from locustfiles.harness.header import ResponseHeaders, emulated_us, lower_head
-from locustfiles.harness.keepalive import KeptConnections, Settings
-from locustfiles.harness.origin import Origin, Params
-from locustfiles.harness.resolver import Resolver
-from locustfiles.harness.response import Response
-from locustfiles.harness.transport_error import MalformedResponse, ResponseTooLarge, TransportError
+from locustfiles.harness.http.body import ContentError, ContentTooLarge, decode
+from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.http.compose import Auth, Composer, Data, Headers
+from locustfiles.harness.http.connection import Reply
+from locustfiles.harness.http.header import ResponseHeaders, emulated_us, lower_head
+from locustfiles.harness.http.keepalive import KeptConnections, Settings
+from locustfiles.harness.http.origin import Origin, Params
+from locustfiles.harness.http.resolver import Resolver
+from locustfiles.harness.http.response import Response
+from locustfiles.harness.http.transport_error import (
+    MalformedResponse,
+    ResponseTooLarge,
+    TransportError,
+)
 from results.sample import Outcome, Sample
 
 SampleSink = Callable[[Sample], None]

@@ -26,10 +26,10 @@ from gevent import getcurrent
 from gevent.hub import get_hub
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from locustfiles.harness.header import ResponseHeaders
-from locustfiles.harness.origin import Origin
-from locustfiles.harness.tls import TlsLayer
-from locustfiles.harness.transport_error import (
+from locustfiles.harness.http.header import ResponseHeaders
+from locustfiles.harness.http.origin import Origin
+from locustfiles.harness.http.tls import TlsLayer
+from locustfiles.harness.http.transport_error import (
     ConnectionClosed,
     ConnectionReset,
     DeadlineExceeded,

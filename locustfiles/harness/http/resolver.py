@@ -14,8 +14,8 @@ from typing import Any
 import gevent
 from gevent.timeout import Timeout
 
-from locustfiles.harness.origin import Origin
-from locustfiles.harness.transport_error import HostUnresolvable
+from locustfiles.harness.http.origin import Origin
+from locustfiles.harness.http.transport_error import HostUnresolvable
 
 
 @dataclass(frozen=True, slots=True)

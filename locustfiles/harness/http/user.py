@@ -20,14 +20,11 @@ import gevent
 from locust import User
 from locust.env import Environment
 
-from locustfiles.harness.compose import Headers
-from locustfiles.harness.connection import Limits
-from locustfiles.harness.keepalive import Settings
-from locustfiles.harness.resolver import Resolver
-from locustfiles.harness.response import BadStatus, Response
-from locustfiles.harness.session import LeanHttpSession
-
-__all__ = ["BadStatus", "LeanHttpSession", "LeanHttpUser", "Limits", "Response"]
+from locustfiles.harness.http.compose import Headers
+from locustfiles.harness.http.connection import Limits
+from locustfiles.harness.http.keepalive import Settings
+from locustfiles.harness.http.resolver import Resolver
+from locustfiles.harness.http.session import LeanHttpSession
 
 
 class LeanHttpUser(User):

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
-from locustfiles.harness.compose import Headers
-from locustfiles.harness.connection import Connection, Limits, Reply
-from locustfiles.harness.connector import connect
-from locustfiles.harness.origin import Origin
-from locustfiles.harness.resolver import Resolver
-from locustfiles.harness.tls import insecure_context, verifying_context
-from locustfiles.harness.transport_error import ConnectionClosed, ConnectionReset, NeverSent
+from locustfiles.harness.http.compose import Headers
+from locustfiles.harness.http.connection import Connection, Limits, Reply
+from locustfiles.harness.http.connector import connect
+from locustfiles.harness.http.origin import Origin
+from locustfiles.harness.http.resolver import Resolver
+from locustfiles.harness.http.tls import insecure_context, verifying_context
+from locustfiles.harness.http.transport_error import ConnectionClosed, ConnectionReset, NeverSent
 
 
 class Settings(NamedTuple):

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 import orjson
 from locust.exception import StopTest
 
-from locustfiles.harness.header import HeaderBlock, compile_headers
-from locustfiles.harness.origin import (
+from locustfiles.harness.http.header import HeaderBlock, compile_headers
+from locustfiles.harness.http.origin import (
     Origin,
     Params,
     basic_auth,

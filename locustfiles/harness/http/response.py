@@ -25,7 +25,7 @@ from locust.exception import (
     StopUser,
 )
 
-from locustfiles.harness.header import ResponseHeaders
+from locustfiles.harness.http.header import ResponseHeaders
 
 _NEEDS_CATCH = (
     "success() and failure() need a request made with catch_response=True and its with-block: "
