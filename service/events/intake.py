@@ -129,7 +129,7 @@ class Intake:
             )
         type_, stream, created_at = event.type, event.stream, event.created_at
         sent_correlation = event.correlation_id
-        return Write(
+        fields = (
             event.id.bytes if event.id is not None else uuid_utils.uuid7().bytes,
             type_,
             data,
@@ -141,6 +141,8 @@ class Intake:
             stream,
             event.expected_version,
         )
+        # As Write(*fields), without the call that a NamedTuple makes of it: 0.1 against 0.4 us.
+        return tuple.__new__(Write, fields)
 
 
 def content_hash(

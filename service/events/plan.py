@@ -76,7 +76,8 @@ class _Group:
         log = self.log
         row = (seq, id_, type_, stream, version, correlation_id, created_at, log.stored_at)
         self.rows.append((*row, log.origin, log.incarnation, hash_, data, metadata))
-        stored = Stored(id_, seq, created_at, correlation_id, version, False)
+        # As Stored(…), without the call that a NamedTuple makes of it: 0.1 against 0.4 us.
+        stored = tuple.__new__(Stored, (id_, seq, created_at, correlation_id, version, False))
         self.fresh[id_] = (write, stored)
         return stored
 
