@@ -27,7 +27,7 @@ EXACT_ROWS = 64
 some 36 kB each, 2.3 MB if all sizes occur."""
 
 CHUNK_ROWS = (512, 256, 128, 64)
-"""Larger groups go in such chunks; 512 x 13 parameters, of 32,766 that SQLite allows."""
+"""Larger groups go in such chunks; 512 x 11 parameters, of 32,766 that SQLite allows."""
 
 LOOKUP_IDS = (1, 16, 256)
 """Ids per look-up; a shorter list is padded with its last id, so that few statements are needed."""
@@ -41,8 +41,8 @@ class Inserts:
     row: str
 
     @classmethod
-    def compiled(cls) -> Inserts:
-        return cls(*insert_row())
+    def compiled(cls, origin: str, incarnation: int) -> Inserts:
+        return cls(*insert_row(origin, incarnation))
 
     def statements(self, rows: Sequence[Row]) -> list[Statement]:
         """As few statements as possible for `rows`, in their order."""

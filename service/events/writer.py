@@ -87,14 +87,12 @@ class Writer:
         self.queued_bytes = 0
         self.failure: str | None = None
         self._database = database
-        self._origin = origin
-        self._incarnation = incarnation
         self._wal_path = wal_path
         self._limits = limits
         self._observer = observer
         self._committed = committed
         self._clock_us = clock_us
-        self._inserts = Inserts.compiled()
+        self._inserts = Inserts.compiled(origin, incarnation)
         self._lookups = Lookups.compiled()
         self._stream_versions = stream_versions()
         self._versions: OrderedDict[str, int] = OrderedDict()
@@ -226,7 +224,7 @@ class Writer:
         requests = [request.writes for request in group]
         versions = await self._current_versions(requests)
         taken = await self._taken(requests) if look_up else None
-        log = Log(self._origin, self._incarnation, self.last_seq, self._clock_us())
+        log = Log(self.last_seq, self._clock_us())
         plan = plan_group(requests, log, versions, taken)
         refusal: RowRefused | None = None
         if plan is not None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from service.errors import IdConflict, VersionConflict
 from service.events.plan import Known, Log, Plan, plan_group, streams_of
 from service.events.store import Stored, Write
-from service.events.tables import EVENT_COLUMNS
+from service.events.tables import ROW_COLUMNS
 from tests.event import make_write
 
-LOG = Log(origin="n", incarnation=7, last_seq=100, stored_at=5)
+LOG = Log(last_seq=100, stored_at=5)
 
 
 def plan(
@@ -34,8 +34,8 @@ def test_rows_follow_on_in_order_of_arrival() -> None:
     assert [row[0] for row in made.rows] == [101, 102, 103, 104]
     assert [row[1] for row in made.rows] == [write.id for group in requests for write in group]
     assert made.last_seq == 104
-    row = dict(zip(EVENT_COLUMNS, made.rows[0], strict=True))
-    assert (row["origin"], row["incarnation"], row["stored_at"]) == ("n", 7, 5)
+    row = dict(zip(ROW_COLUMNS, made.rows[0], strict=True))
+    assert row["stored_at"] == 5
     assert row["content_hash"] == requests[0][0].content_hash
 
 

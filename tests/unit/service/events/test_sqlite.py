@@ -291,3 +291,13 @@ async def test_opening_reads_the_same_few_pages_whatever_the_size(path: Path) ->
         await (await open_store(path, connect=counting)).close()
         counts.append(len(steps))
     assert counts[1] <= counts[0] * 1.2 + 5, counts
+
+
+@pytest.mark.parametrize("node", ["it's", 'a"b', "nœud VALUES (?)", "50% :x ? {0}"])
+async def test_any_node_name_is_stored_as_it_is(path: Path, node: str) -> None:
+    store = await SqliteEventStore.open(path, node=node)
+    _opened.append(store)
+    writes = [make_write() for _ in range(100)]
+    await store.append_batch(writes)
+    assert {(await store.get(write.id)).origin for write in writes} == {node}
+    await store.close()
