@@ -41,6 +41,16 @@ Ship = Callable[[str, dict[str, Any]], None]
 """Takes a kind (`second`, `health`) and a report that JSON and msgpack can carry."""
 
 
+def first_request_delay_s(elapsed_s: float, share: float) -> float:
+    """Wait of a user that starts at `elapsed_s`; `share` in [0, 1) is its random place.
+
+    Users of a step start up to a second before it. Their first requests are spread over the
+    second that is centred on the step, from half a second before to half a second after it, so
+    that what is sent neither runs ahead of the plan nor lags it.
+    """
+    return max(0.0, math.floor(elapsed_s) + 0.5 + share - elapsed_s)
+
+
 class LoadSide:
     """`source` names this process in its reports; `worker_index` separates its random streams."""
 
@@ -83,15 +93,9 @@ class LoadSide:
         """That user's own random stream: a function of seed, worker and number."""
         return random.Random(f"{self.plan.seed}:{self._worker_index}:{number}")
 
-    def first_request_delay_s(self, share: float) -> float:
-        """Wait of a user that starts now, `share` in [0, 1) being its random place in the tick.
-
-        Users of a step start up to a second before it. Their first requests are spread over the
-        second that is centred on the step, from half a second before to half a second after it,
-        so that what is sent neither runs ahead of the plan nor lags it.
-        """
-        elapsed_s = (wall_us(time.perf_counter()) - self.plan.origin_us) / 1e6
-        return max(0.0, math.floor(elapsed_s) + 0.5 + share - elapsed_s)
+    def elapsed_s(self) -> float:
+        """Seconds since second 0 of the profile; negative before it."""
+        return (wall_us(time.perf_counter()) - self.plan.origin_us) / 1e6
 
     def run(self) -> None:
         """Ship once a second until the greenlet is killed; measures the loop's lag in between."""
@@ -127,7 +131,7 @@ class LoadSide:
 
     def _ship_health(self) -> None:
         lags_ms, self._lags_ms = sorted(self._lags_ms), []
-        t_s = round((wall_us(time.perf_counter()) - self.plan.origin_us) / 1e6, 3)
+        t_s = round(self.elapsed_s(), 3)
         values: dict[str, float] = {
             "cpu_percent": self._process.cpu_percent(),
             "users": self._users(),

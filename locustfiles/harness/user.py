@@ -15,7 +15,7 @@ from locust.env import Environment
 
 from locustfiles.harness.client import FoundationClient
 from locustfiles.harness.http import LeanHttpUser
-from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.load_side import LoadSide, first_request_delay_s
 from locustfiles.harness.target import client_token
 
 T = TypeVar("T")
@@ -44,7 +44,8 @@ class FoundationUser(LeanHttpUser):
         return self._load_side.random_of_user(self.number)
 
     def on_start(self) -> None:
-        gevent.sleep(self._load_side.first_request_delay_s(self.random.random()))
+        share = self.random.random()
+        gevent.sleep(first_request_delay_s(self._load_side.elapsed_s(), share))
 
     def pick(self, choices: Sequence[T]) -> T:
         """One of `choices`, uniformly, from this user's own stream."""

@@ -1,0 +1,150 @@
+"""The parts of a run that need no Locust process: plan, seconds, spread, limits, progress."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import pytest
+
+from locustfiles.harness.console import Console
+from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.limit import needed_descriptors, require_descriptors
+from locustfiles.harness.load_side import LoadSide, first_request_delay_s
+from locustfiles.harness.plan import ATTRIBUTE, RunPlan
+from locustfiles.harness.run_book import Moment
+from locustfiles.harness.scenario import Cluster
+from locustfiles.harness.target import Node, with_role
+from results.sample import Outcome, Sample
+
+NODES = (
+    Node("node-1", "http://127.0.0.1:1", ("gateway",)),
+    Node("node-2", "http://127.0.0.1:2", ("app",)),
+    Node("node-3", "http://127.0.0.1:3", ("app", "jobs")),
+)
+
+
+def plan_beginning_in(seconds: float, seed: int = 1) -> RunPlan:
+    return RunPlan("run", wall_us(time.perf_counter()) + int(seconds * 1e6), seed, NODES)
+
+
+def load_side(
+    plan: RunPlan, ship: Callable[[str, dict[str, Any]], None], index: int = 0
+) -> LoadSide:
+    return LoadSide(plan, source="local", worker_index=index, users=lambda: 3, ship=ship)
+
+
+def test_a_plan_survives_the_spawn_message() -> None:
+    plan = plan_beginning_in(1)
+    options = argparse.Namespace()
+    plan.publish(options)
+    arrived = argparse.Namespace(**msgpack.unpackb(msgpack.packb(vars(options))))
+    assert RunPlan.of(arrived) == plan
+
+
+def test_a_plan_that_was_never_published_is_a_clear_error() -> None:
+    with pytest.raises(LookupError, match="no run plan"):
+        RunPlan.of(argparse.Namespace(**{ATTRIBUTE: None}))
+
+
+def test_the_target_role_picks_nodes_and_falls_back_to_all() -> None:
+    plan = plan_beginning_in(1)
+    assert plan.urls_with_role("app") == ("http://127.0.0.1:2", "http://127.0.0.1:3")
+    assert with_role(NODES, "analytics") == NODES
+
+
+def test_first_requests_are_centred_on_the_step() -> None:
+    # Started at 29.1 s for the step at 30 s: from 29.5 s to 30.5 s.
+    assert first_request_delay_s(29.1, 0.0) == pytest.approx(0.4)
+    assert first_request_delay_s(29.1, 0.999) == pytest.approx(1.399)
+    # The first users of a run start a second ahead of second 0.
+    assert first_request_delay_s(-0.9, 0.5) == pytest.approx(0.9)
+
+
+def test_a_first_request_that_is_overdue_goes_at_once() -> None:
+    assert first_request_delay_s(29.9, 0.2) == 0.0
+
+
+def test_the_same_seed_gives_each_user_the_same_stream_and_each_worker_another() -> None:
+    plan = plan_beginning_in(1, seed=7)
+    first, again = load_side(plan, lambda *_: None), load_side(plan, lambda *_: None)
+    other = load_side(plan, lambda *_: None, index=1)
+    assert [first.next_user_number() for _ in range(3)] == [0, 1, 2]
+    draws = [side.random_of_user(2).random() for side in (first, again, other)]
+    assert draws[0] == draws[1] != draws[2]
+    assert isinstance(first.random_of_user(0), random.Random)
+
+
+def test_everything_recorded_is_shipped_at_the_end() -> None:
+    shipped: list[tuple[str, dict[str, Any]]] = []
+    plan = plan_beginning_in(-5)
+    side = load_side(plan, lambda kind, report: shipped.append((kind, report)))
+    for second in range(3):
+        start_us = plan.origin_us + second * 1_000_000
+        side.recorder.record(
+            Sample("GET /", None, start_us, start_us + 10, Outcome.OK, 200, 1, 0, None, "http://a")
+        )
+    side.finish()
+    assert [kind for kind, _ in shipped] == ["second"] * 3
+    assert [report["second"] for _, report in shipped] == [0, 1, 2]
+    json.dumps(shipped)
+    msgpack.packb(shipped)
+
+
+@pytest.mark.parametrize(
+    ("size", "roles"),
+    [
+        (1, (("gateway",),)),
+        (2, (("gateway",), ("app",))),
+        (4, (("gateway",), ("app",), ("app",), ("app",))),
+    ],
+)
+def test_a_cluster_of_another_size_cuts_roles_or_repeats_the_last(
+    size: int, roles: tuple[tuple[str, ...], ...]
+) -> None:
+    assert Cluster(roles=(("gateway",), ("app",))).of_size(size) == roles
+
+
+def test_descriptors_are_counted_per_process() -> None:
+    assert needed_descriptors(2200, 2, 1) == 4600
+    assert needed_descriptors(2200, 2, 3) == 734 * 2 + 200
+    require_descriptors(4600, 4600)
+    require_descriptors(4600, -1)
+    with pytest.raises(BadConfiguration, match="ulimit -n 4601"):
+        require_descriptors(4601, 4600)
+
+
+def moment(second: int, phase: str | None) -> Moment:
+    return Moment(second, phase, planned_users=5, ended=10, rate_per_s=4.0, errors=1)
+
+
+def test_a_log_gets_a_line_every_ten_seconds_and_at_each_phase() -> None:
+    out = io.StringIO()
+    console = Console(out)
+    for second in range(25):
+        phase = "steady" if second < 13 else "burst"
+        console.progress(moment(second, phase), users=5, total_s=30)
+    lines = out.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == ["0:00", "0:10", "0:13", "0:20"]
+    assert "errors 1" in lines[0]
+
+
+def test_a_terminal_gets_one_line_that_rewrites_itself() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    console = Console(out)
+    for second in range(3):
+        console.progress(moment(second, "steady"), users=5, total_s=30)
+    console.say("done")
+    assert out.getvalue().count("\r") == 3
+    assert out.getvalue().endswith("\ndone\n")
