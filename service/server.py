@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
@@ -58,6 +59,7 @@ def run(
 
     `listening` is a bound socket to serve on instead of `settings.host` and `settings.port`.
     `ready` is called once, in the loop, with the advertised URL when requests are answered.
+    When the disk does not let the store close, the process ends here with `NodeExit.FAILED`.
     """
     log = logs.configure(settings)
     try:
@@ -132,7 +134,6 @@ async def _serve(
 ) -> int:
     url = advertised_url(settings, sock)
     node = await open_node(settings, url, log)
-    code = NodeExit.CLEAN
     try:
         server = NodeServer(node, settings, log)
         # What is alive now stays so: the collector need not walk it again. Requests leave few
@@ -141,14 +142,23 @@ async def _serve(
         gc.set_threshold(10_000, 10, 10)
         await server.serve_node(sock, partial(_announce, ready, url, log))
     finally:
-        try:
-            async with asyncio.timeout(STORE_CLOSE_DEADLINE_S):
-                await node.close()
-        except (FoundationError, TimeoutError) as error:
-            log.error("the store did not close cleanly", error=str(error) or "too slow")
-            code = NodeExit.FAILED
+        await _close(node, log)
     log.info("stopped")
-    return code
+    return NodeExit.CLEAN
+
+
+async def _close(node: Node, log: FilteringBoundLogger) -> None:
+    """Close the store within its deadline, or end the process.
+
+    A thread that is stuck in a call to the disk cannot be cancelled, and neither the loop nor the
+    interpreter would end before it does. Nothing that it still holds was acknowledged.
+    """
+    closing = asyncio.create_task(node.close())
+    done, _ = await asyncio.wait({closing}, timeout=STORE_CLOSE_DEADLINE_S)
+    if not done:
+        log.error("the disk does not answer: ending without a checkpoint")
+        os._exit(NodeExit.FAILED)
+    closing.result()
 
 
 def _announce(ready: Callable[[str], None] | None, url: str, log: FilteringBoundLogger) -> None:

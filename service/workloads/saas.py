@@ -111,7 +111,7 @@ class SaasWorkload:
         return Answer(
             200 if stored.duplicate else 201,
             self._reply(action, stored, prescribed, session_token, result),
-            correlation_id if stored.duplicate else stored.correlation_id,
+            correlation_id,
             ((b"server-timing", b"work;dur=%.3f, emulated;dur=%.3f" % (work_ms, emulated_ms)),),
         )
 

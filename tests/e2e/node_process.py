@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import queue
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 GUARD_S = 30.0
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -60,6 +62,7 @@ def running(
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            preexec_fn=_die_with_parent,
         )
     try:
         line = _first_line(process)
@@ -83,3 +86,8 @@ def _first_line(process: subprocess.Popen[str]) -> str:
         return lines.get(timeout=GUARD_S)
     except queue.Empty:
         return ""
+
+
+def _die_with_parent() -> None:
+    """In the child: SIGKILL when the test process ends, however it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -297,6 +297,16 @@ def test_half_sent_requests_do_not_hold_up_the_end(tmp_path: Path) -> None:
         assert node.stop() == NodeExit.CLEAN, node.log
 
 
+def test_a_disk_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    """Nothing is acknowledged, and SIGTERM still ends the node, with exit code 1."""
+    with running(tmp_path / "data", command=("-m", "tests.e2e.stuck_node")) as node:
+        event_id = str(uuid_utils.uuid7())
+        with client(node) as http, pytest.raises(httpx.TimeoutException):
+            http.post("/v1/events", json={"type": "t", "id": event_id}, timeout=0.5)
+        assert node.stop() == NodeExit.FAILED
+        assert "the disk does not answer" in node.log
+
+
 # Deadlines and overload, through the whole node
 
 
@@ -335,26 +345,35 @@ def test_idle_connections_are_closed_after_the_keep_alive_time(tmp_path: Path) -
         assert answer_of(sock).startswith(b"HTTP/1.1 200 ")
 
 
+def burst(node: NodeProcess, ids: list[str]) -> dict[str, bytes]:
+    """One connection per id, every write sent before any answer is read: id -> raw answer."""
+    sockets = [socket.create_connection(("127.0.0.1", node.port), timeout=GUARD_S) for _ in ids]
+    for event_id, sock in zip(ids, sockets, strict=True):
+        body = json.dumps({"type": "t", "id": event_id}).encode()
+        head = b"POST /v1/events HTTP/1.1\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        sock.sendall(head % len(body) + body)
+    answers = {event_id: answer_of(sock) for event_id, sock in zip(ids, sockets, strict=True)}
+    for sock in sockets:
+        sock.close()
+    return answers
+
+
 def test_overload_is_answered_503_with_retry_after_and_what_was_acknowledged_is_stored(
     tmp_path: Path,
 ) -> None:
-    """G13: a queue of 8 events under 400 single writes at once."""
-    ids = [str(uuid_utils.uuid7()) for _ in range(400)]
-
-    def write(event_id: str) -> httpx.Response:
-        return http.post("/v1/events", json={"type": "t", "id": event_id, "data": {"x": "y" * 999}})
-
-    with running(tmp_path / "data", queue_events=8) as node, client(node) as http:
-        too_many = http.post("/v1/events/batch", json=[{"type": "t"}] * 9)
-        assert too_many.status_code in (413, 503)
-        with ThreadPoolExecutor(64) as pool:
-            answers = dict(zip(ids, pool.map(write, ids), strict=True))
-        refused = [r for r in answers.values() if r.status_code != 201]
-        assert refused, "the queue never filled"
-        for response in refused:
-            assert (response.status_code, response.json()["code"]) == (503, "overloaded")
-            assert int(response.headers["retry-after"]) >= 1
-        accepted = {i.replace("-", "") for i, r in answers.items() if r.status_code == 201}
+    """G13: bursts of 64 writes against a queue of one, until one was refused."""
+    answers: dict[str, bytes] = {}
+    refused: list[bytes] = []
+    with running(tmp_path / "data", queue_events=1) as node, client(node) as http:
+        deadline_s = time.monotonic() + GUARD_S
+        while not refused:
+            assert time.monotonic() < deadline_s, "the queue never filled"
+            answers |= burst(node, [str(uuid_utils.uuid7()) for _ in range(64)])
+            refused = [a for a in answers.values() if not a.startswith(b"HTTP/1.1 201 ")]
+        for answer in refused:
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: 1\r\n" in answer and b'"overloaded"' in answer
+        accepted = {i.replace("-", "") for i, a in answers.items() if a not in refused}
         assert http.get("/health").json()["status"] == "up"
         node.stop()
     assert stored_ids(node.data) == accepted
