@@ -17,6 +17,11 @@ class EmulatedLatency:
         self._waits: set[asyncio.Future[None]] = set()
         self._ended = False
 
+    @property
+    def is_on(self) -> bool:
+        """Whether a handler that finishes early will be made to wait."""
+        return self._scale > 0 and not self._ended
+
     async def wait(self, remainder_s: float) -> float:
         """Wait `remainder_s` x scale; returns the seconds intended, which Server-Timing states.
 

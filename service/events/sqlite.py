@@ -174,14 +174,16 @@ class SqliteEventStore:
     def incarnation(self) -> int:
         return self._incarnation
 
-    async def append(self, write: Write) -> Stored:
-        [stored] = await self._writer.submit((write,))
+    async def append(self, write: Write, *, patience_s: float = 0.0) -> Stored:
+        [stored] = await self._writer.submit((write,), patience_s)
         return stored
 
-    async def append_batch(self, writes: Sequence[Write]) -> list[Stored]:
+    async def append_batch(
+        self, writes: Sequence[Write], *, patience_s: float = 0.0
+    ) -> list[Stored]:
         if not writes:
             return []
-        return await self._writer.submit(writes)
+        return await self._writer.submit(writes, patience_s)
 
     async def get(self, event_id: bytes) -> Event:
         return await self._reader.get(event_id)

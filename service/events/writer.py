@@ -98,6 +98,8 @@ class Writer:
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._requests: deque[Request] = deque()
         self._wake = asyncio.Event()
+        self._urgent = False
+        self._alarm: asyncio.TimerHandle | None = None
         self._closing = False
         self._broken: str | None = None
         self._tidy = True
@@ -109,10 +111,14 @@ class Writer:
         assert self._task is None
         self._task = asyncio.create_task(self._run(), name="event-writer")
 
-    def submit(self, writes: Sequence[Write]) -> asyncio.Future[list[Stored]]:
+    def submit(
+        self, writes: Sequence[Write], patience_s: float = 0.0
+    ) -> asyncio.Future[list[Stored]]:
         """Queue one request; the future resolves when it is on disk, or was refused whole.
 
-        Raises Overloaded, ShuttingDown or PayloadTooLarge before anything is queued.
+        With `patience_s` it may wait so long for others to share its commit; one that has none
+        takes all that are queued along. Raises Overloaded, ShuttingDown or PayloadTooLarge before
+        anything is queued.
         """
         if self._broken is not None:
             raise StorageError(self._broken)
@@ -137,8 +143,24 @@ class Writer:
         self._requests.append(Request(writes, size_bytes, answer))
         self.queued_events += events
         self.queued_bytes += size_bytes
-        self._wake.set()
+        if patience_s <= 0:
+            self._ring()
+        else:
+            self._set_alarm(answer.get_loop(), patience_s)
         return answer
+
+    def _ring(self) -> None:
+        """Somebody's patience is over: the queue is to be stored now."""
+        self._urgent = True
+        self._wake.set()
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
+        due_s = loop.time() + patience_s
+        if self._alarm is not None:
+            if self._alarm.when() <= due_s:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_at(due_s, self._ring)
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log's file."""
@@ -174,8 +196,8 @@ class Writer:
             self._refuse_all(StorageError(self._broken))
 
     async def _work_waits(self) -> bool:
-        """True when requests are queued, False when the writer is to end."""
-        while not self._requests:
+        """True when requests are queued and due, False when the writer is to end."""
+        while not (self._requests and (self._urgent or self._closing)):
             if self._closing:
                 return False
             self._wake.clear()
@@ -203,6 +225,11 @@ class Writer:
             if group and full:
                 break
             group.append(self._requests.popleft())
+        if not self._requests:
+            self._urgent = False
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
         return group
 
     async def _store(self, group: list[Request]) -> None:

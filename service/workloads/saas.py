@@ -37,6 +37,8 @@ from service.workloads.saas_work import SaasWork, without_secrets
 USER_ACTION: Final = "user_action"
 SESSION_ENDED: Final = "session_ended"
 SESSION_HEADER: Final = b"x-session"
+PATIENCE_S = 0.003
+"""At 2,400 actions/s on a node this makes groups of seven events instead of two."""
 _RECOVERY_WAIT_S = 5.0
 _RECOVERY_PAGE = 1_000
 
@@ -188,6 +190,8 @@ class SaasWorkload:
         now: int,
         correlation_id: str,
     ) -> Stored:
+        # The prescribed time is waited anyway: let others share the commit.
+        patience_s = PATIENCE_S if self._emulation.is_on else 0.0
         payload = without_secrets(asked.payload)
         write = intake.workload_write(
             id=asked.id.bytes,
@@ -204,9 +208,9 @@ class SaasWorkload:
             created_at=now,
         )
         if action != "logout" or session is None:
-            return await self._store.append(write)
+            return await self._store.append(write, patience_s=patience_s)
         stored, _ = await self._store.append_batch(
-            [write, self._ending(asked, session, now, correlation_id)]
+            [write, self._ending(asked, session, now, correlation_id)], patience_s=patience_s
         )
         self._ended.end(session.id, session.expires_at, asked.id.bytes)
         return stored

@@ -36,11 +36,13 @@ class ModelEventStore:
     def incarnation(self) -> int:
         return 1
 
-    async def append(self, write: Write) -> Stored:
+    async def append(self, write: Write, *, patience_s: float = 0.0) -> Stored:
         [stored] = await self.append_batch([write])
         return stored
 
-    async def append_batch(self, writes: Sequence[Write]) -> list[Stored]:
+    async def append_batch(
+        self, writes: Sequence[Write], *, patience_s: float = 0.0
+    ) -> list[Stored]:
         if self._closed:
             raise ShuttingDown("closed")
         before = len(self.writes)
