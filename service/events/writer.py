@@ -100,6 +100,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._urgent = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_due_s = 0.0
         self._closing = False
         self._broken: str | None = None
         self._tidy = True
@@ -151,16 +152,23 @@ class Writer:
 
     def _ring(self) -> None:
         """Somebody's patience is over: the queue is to be stored now."""
+        self._cancel_alarm()
         self._urgent = True
         self._wake.set()
 
     def _set_alarm(self, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
         due_s = loop.time() + patience_s
         if self._alarm is not None:
-            if self._alarm.when() <= due_s:
+            if self._alarm_due_s <= due_s:
                 return
             self._alarm.cancel()
+        self._alarm_due_s = due_s
         self._alarm = loop.call_at(due_s, self._ring)
+
+    def _cancel_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     def wal_bytes(self) -> int:
         """Size of the write-ahead log's file."""
@@ -227,9 +235,7 @@ class Writer:
             group.append(self._requests.popleft())
         if not self._requests:
             self._urgent = False
-            if self._alarm is not None:
-                self._alarm.cancel()
-                self._alarm = None
+            self._cancel_alarm()
         return group
 
     async def _store(self, group: list[Request]) -> None:

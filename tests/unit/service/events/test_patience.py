@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from service.events.sqlite import SqliteEventStore
 from tests.event import make_write
@@ -90,3 +91,22 @@ async def test_closing_stores_patient_writes_at_once(
     await asyncio.wait_for(store.close(), 10)
     assert len(await asyncio.gather(*waiting)) == 3
     assert commits.sizes == [3]
+
+
+def test_patience_that_ends_during_a_commit_counts_for_the_next(tmp_path: Path) -> None:
+    """On uvloop, as in a node: its timers forget their time once they have fired."""
+    commits = Commits()
+
+    async def main() -> int:
+        store = await SqliteEventStore.open(tmp_path / "u.db", node="node-1", observer=commits)
+        tasks = []
+        for number in range(600):
+            write = store.append(make_write(), patience_s=0.0005)
+            tasks.append(asyncio.create_task(write))
+            await asyncio.sleep(0.0001 * (number % 4))
+        stored = await asyncio.wait_for(asyncio.gather(*tasks), 30)
+        await store.close()
+        return len(stored)
+
+    assert uvloop.run(main()) == 600
+    assert sum(commits.sizes) == 600
