@@ -57,17 +57,14 @@ class SaasWork:
                 check_credential(asked.user_id, asked.payload.get(PASSWORD))
                 return _told({"user_id": asked.user_id})
             case "dashboard_view":
-                return _told(
-                    {"recent": [a._asdict() for a in self._activity.of_user(asked.user_id)]}
-                )
+                return _told(self._dashboard(asked.user_id))
             case "profile_update" | "settings_change":
                 fields = check_fields(asked.payload)
                 return Work(lambda: self._change(asked.user_id, fields), dict)
             case "data_query":
                 return _told(await self._query(now))
             case "report_generation":
-                report = {name: line._asdict() for name, line in self._activity.report().items()}
-                return _told({"actions": report})
+                return _told(self._report())
             case "logout":
                 return _told({})
             case _:
@@ -76,6 +73,22 @@ class SaasWork:
     def _change(self, user_id: str, fields: Mapping[str, Scalar]) -> Result:
         revision, count = self._activity.change(user_id, fields)
         return {"revision": revision, "fields": count}
+
+    def _dashboard(self, user_id: str) -> Result:
+        return {
+            "recent": [
+                {"at": at, "action": action, "processing_time_ms": took}
+                for at, _, action, took in self._activity.of_user(user_id)
+            ]
+        }
+
+    def _report(self) -> Result:
+        return {
+            "actions": {
+                name: {"samples": samples, "mean_ms": mean_ms, "max_ms": max_ms}
+                for name, (samples, mean_ms, max_ms) in self._activity.report().items()
+            }
+        }
 
     async def _query(self, now: int) -> Result:
         page = await self._store.query(

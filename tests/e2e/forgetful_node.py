@@ -17,10 +17,10 @@ _numbers = count(1)
 _append = SqliteEventStore.append
 
 
-async def _forgetful(self: SqliteEventStore, write: Write) -> Stored:
+async def _forgetful(self: SqliteEventStore, write: Write, *, patience_s: float = 0.0) -> Stored:
     if next(_numbers) % 8 == 0:
         return Stored(write.id, 1, write.created_at, write.correlation_id, None, False)
-    return await _append(self, write)
+    return await _append(self, write, patience_s=patience_s)
 
 
 if __name__ == "__main__":
