@@ -53,19 +53,26 @@ def main(arguments: Sequence[str]) -> int:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
     rows: list[Row] = []
+    foreign: dict[str, float] = {}
     try:
         for number, name in enumerate(names, start=1):
             print(f"[{number}/{len(names)}] {name} ...", file=sys.stderr, flush=True)
-            started_s = perf_counter()
+            started_s, clock = perf_counter(), machine.CpuClock.now()
             try:
                 rows += chosen[name](options.quick)
             except BenchError as error:
                 rows.append(failed(name, str(error)))
-            took_s = perf_counter() - started_s
-            print(f"[{number}/{len(names)}] {name}: {took_s:.0f} s", file=sys.stderr, flush=True)
+            foreign[name] = clock.foreign_cores()
+            print(
+                f"[{number}/{len(names)}] {name}: {perf_counter() - started_s:.0f} s, "
+                f"others used {foreign[name]:.2f} cores",
+                file=sys.stderr,
+                flush=True,
+            )
     except KeyboardInterrupt:
         print("interrupted; everything that was started is ended", file=sys.stderr)
         return _INTERRUPTED
+    facts["cores used by others"] = ", ".join(f"{n} {used:.2f}" for n, used in foreign.items())
     table.show(rows, facts, shlex.join(["python", "-m", "tests.bench", *arguments]))
     failures = [row.name for row in rows if row.passed is False]
     if failures:

@@ -6,8 +6,14 @@ import os
 import platform
 import sqlite3
 import subprocess
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from time import perf_counter
+from typing import Self
+
+import psutil
 
 from tests.bench.process import ROOT
 
@@ -25,6 +31,34 @@ def facts() -> dict[str, str]:
         "date": datetime.now(UTC).isoformat(" ", "seconds"),
         "revision": _revision(),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class CpuClock:
+    """A moment in CPU seconds: the whole machine's busy time, and ours with all ended children."""
+
+    wall_s: float
+    busy_s: float
+    own_s: float
+
+    @classmethod
+    def now(cls) -> Self:
+        times = psutil.cpu_times()
+        usages = (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN))
+        return cls(
+            perf_counter(),
+            sum(times) - times.idle - times.iowait - times.guest - times.guest_nice,
+            sum(usage.ru_utime + usage.ru_stime for usage in usages),
+        )
+
+    def foreign_cores(self) -> float:
+        """Cores that others used on average since this moment; no child may be alive now.
+
+        A few hundredths are the kernel's own, which writes for everybody.
+        """
+        now = CpuClock.now()
+        foreign_s = (now.busy_s - self.busy_s) - (now.own_s - self.own_s)
+        return max(0.0, foreign_s / (now.wall_s - self.wall_s))
 
 
 def _cpu_model() -> str:

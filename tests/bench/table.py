@@ -33,5 +33,5 @@ def show(
         table.add_row(escape(row.name), escape(row.figure), row.limit, row.value, status)
     console.print(table)
     for name, text in facts.items():
-        console.print(f"{name + ':':<14}{text}", markup=False, highlight=False)
-    console.print(f"{'repeat with:':<14}{command}", markup=False, highlight=False)
+        console.print(f"{name + ':':<22}{text}", markup=False, highlight=False)
+    console.print(f"{'repeat with:':<22}{command}", markup=False, highlight=False)
