@@ -2,8 +2,9 @@
 
     python -m tests.bench.executemany SECONDS
 
-Prints one number as JSON. Rows are made outside the clock. Page cache and checkpoint threshold are
-the store's, so that both fold their log into the database equally often.
+Prints one number as JSON. The rows are what the node makes of the batches that it is sent, made by
+its own intake outside the clock. Page cache and checkpoint threshold are the store's, so that both
+fold their log into the database equally often.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from itertools import islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time_ns
 
 from service.events.database import WRITER_CACHE_KIB
+from service.events.intake import Intake, IntakeLimits
 from service.events.writer import WriterLimits
-from tests.bench.database import INSERT, create, rows
+from tests.bench.batch import BATCH_EVENTS, body
+from tests.bench.database import INSERT, Values, create
 
-BATCH_ROWS = 1_000
 _PAGE_BYTES = 4_096
 
 
@@ -30,17 +31,34 @@ def main(seconds: float) -> float:
         connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
         pages = WriterLimits().checkpoint_bytes // _PAGE_BYTES
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
-        source = rows(sys.maxsize, seed=7)
-        stored, taken_s = 0, 0.0
+        intake = Intake(IntakeLimits(), clock_us)
+        stored, taken_s, seed = 0, 0.0, 0
         while taken_s < seconds:
-            batch = list(islice(source, BATCH_ROWS))
+            batch = rows(intake, body(seed), f"batch-{seed:032}")
             started_s = perf_counter()
             connection.executemany(INSERT, batch)
             connection.commit()
             taken_s += perf_counter() - started_s
-            stored += BATCH_ROWS
+            stored += BATCH_EVENTS
+            seed += 1
         connection.close()
         return stored / taken_s
+
+
+def rows(intake: Intake, batch: bytes, correlation_id: str) -> list[Values]:
+    """One batch in the order of INSERT's columns."""
+    stored_us = clock_us()
+    return [
+        (
+            write.id, write.type, None, None, write.correlation_id, write.created_at, stored_us,
+            "node-1", 1, write.content_hash, write.data.decode(), write.metadata.decode(),
+        )
+        for write in intake.array(batch, correlation_id)
+    ]  # fmt: skip
+
+
+def clock_us() -> int:
+    return time_ns() // 1000
 
 
 if __name__ == "__main__":
