@@ -6,11 +6,10 @@ Only wiring: every decision is in the module that it belongs to.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import hmac
 import sys
 from collections.abc import Callable
 
-from pydantic import SecretStr
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
@@ -63,7 +62,7 @@ class Node:
             store,
             meter,
             self.emulation,
-            SessionSigner(_secret(settings.session_secret), settings.session_ttl_s),
+            SessionSigner(session_secret(settings), settings.session_ttl_s),
             EndedSessions(ENDED_SESSIONS),
             node=settings.name,
             require_session=settings.saas_require_session,
@@ -168,6 +167,14 @@ def _store_limits(settings: Settings) -> StoreLimits:
     )
 
 
-def _secret(given: SecretStr | None) -> bytes:
-    """The sessions' secret; without one, sessions end with this process and hold only here."""
-    return secrets.token_bytes(32) if given is None else given.get_secret_value().encode()
+def session_secret(settings: Settings) -> bytes:
+    """The sessions' secret: the one that is set, else one that nodes set up alike share (D12).
+
+    It then follows from the peers' or clients' token. A node without any token listens on loopback
+    only and lets everybody do everything, so a secret would guard nothing there.
+    """
+    if settings.session_secret is not None:
+        return settings.session_secret.get_secret_value().encode()
+    token = settings.peer_token or settings.client_token
+    key = b"" if token is None else token.get_secret_value().encode()
+    return hmac.digest(key, b"foundation sessions", "sha256")
