@@ -61,6 +61,13 @@ def node(context: typer.Context) -> NoReturn:
     os.execv(sys.executable, [sys.executable, "-P", "-m", "service", *context.args])
 
 
+@app.command()
+def options() -> NoReturn:
+    """What the suite adds to Locust's command line, whose own --help ends before it reads -f."""
+    code = "from locustfiles.harness.options import main; main()"
+    os.execv(sys.executable, [sys.executable, "-P", "-c", code])
+
+
 @cluster_app.command()
 def up(
     size: Annotated[

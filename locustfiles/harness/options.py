@@ -202,3 +202,12 @@ def _exit_with_bad_configuration(parser: LocustArgumentParser) -> None:
         original(int(ExitCode.BAD_CONFIGURATION) if status == 2 else status, message)
 
     parser.exit = exit_
+
+
+def main() -> None:
+    """Print the options, for `foundation options`."""
+    parser = LocustArgumentParser(
+        prog="locust -f LOCUSTFILE", usage="%(prog)s [options]", add_help=False
+    )
+    add_options(parser)
+    parser.print_help()

@@ -7,8 +7,8 @@ from pathlib import Path
 from service.app import session_secret
 from service.settings import load
 
-TOKEN = "a token of sixteen or more"
-OTHER = "another token of sixteen+"
+TOKEN = "0123456789abcdef"
+OTHER = "fedcba9876543210"
 
 
 def test_loopback_nodes_without_tokens_share_it(tmp_path: Path) -> None:
