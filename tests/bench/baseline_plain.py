@@ -4,9 +4,8 @@
 
 The lower end of the comparison (performance 1). Same table, indices and durability as the node's
 store, same request and answer models. Every request is one transaction of its own, in one hop to
-the connection's thread: the connection is in autocommit mode. With the driver's default mode, an
-insert and a commit, concurrent requests would share transactions by chance, and the rollback of
-one would undo its neighbours.
+the connection's thread: the connection is in autocommit mode. `baseline_shared.py` is the variant
+in the driver's default mode.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from contextlib import asynccontextmanager
 from hashlib import blake2b
 from pathlib import Path
 from time import time_ns
+from typing import Literal
 
 import aiosqlite
 import orjson
@@ -29,14 +29,15 @@ from tests.bench.database import INSERT, create
 DATABASE_VARIABLE = "BENCH_DATABASE"
 
 
-def app() -> FastAPI:
-    """Stores in the file that BENCH_DATABASE names."""
+def app(*, shared: bool = False) -> FastAPI:
+    """Stores in the file that BENCH_DATABASE names; `shared`: see baseline_shared.py."""
     path = Path(os.environ[DATABASE_VARIABLE])
+    mode: Literal["DEFERRED"] | None = "DEFERRED" if shared else None
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         create(path).close()
-        async with aiosqlite.connect(path, isolation_level=None) as connection:
+        async with aiosqlite.connect(path, isolation_level=mode) as connection:
             await connection.execute("PRAGMA synchronous=FULL")
             api.state.connection = connection
             yield
@@ -55,6 +56,8 @@ def app() -> FastAPI:
                "plain", 1, blake2b(data, digest_size=16).digest(), data.decode(),
                orjson.dumps(event.metadata).decode())  # fmt: skip
         inserted = await connection.execute_insert(INSERT, row)
+        if shared:
+            await connection.commit()
         assert inserted is not None
         return Receipt.model_validate(
             {
