@@ -139,7 +139,7 @@ async def _serve(
         # What is alive now stays so: the collector need not walk it again. Requests leave few
         # cycles, so that it need not look at every 700 objects either (6 % of the CPU).
         gc.freeze()
-        gc.set_threshold(10_000, 10, 10)
+        gc.set_threshold(100_000, 20, 50)
         await server.serve_node(sock, partial(_announce, ready, url, log))
     finally:
         await _close(node, log)

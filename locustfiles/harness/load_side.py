@@ -12,6 +12,7 @@ must not know where reports go: `ship` takes them.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import os
@@ -82,6 +83,9 @@ class LoadSide:
         # Streams differ by worker: forked workers inherit one state of the global generator.
         random.seed(f"{self.plan.seed}:{self._worker_index}")
         setattr(environment, ENVIRONMENT_ATTRIBUTE, self)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         setattr(environment, SAMPLE_SINK, self.recorder.record)
         setattr(environment, RECONNECT_SINK, self._count_reconnect)
 

@@ -113,7 +113,7 @@ class SaasWorkload:
             self._meter.processed(action, work_ms + emulated_ms)
         return Answer(
             200 if stored.duplicate else 201,
-            self._reply(action, stored, prescribed, session_token, result),
+            self._reply(action, asked.id, stored, prescribed, session_token, result),
             correlation_id,
             ((b"server-timing", b"work;dur=%.3f, emulated;dur=%.3f" % (work_ms, emulated_ms)),),
         )
@@ -218,12 +218,13 @@ class SaasWorkload:
 
     def _ending(self, asked: SaasRequest, session: Session, now: int, correlation_id: str) -> Write:
         """The event that ends a session for good, stored in one batch with its logout."""
-        fact = _Ending(
-            session=session.id.hex(),
-            expires_at=session.expires_at,
-            by=asked.id.hex,
-            proof=self._signer.proof(session.id),
-        ).model_dump()
+        # The fields of `_Ending`, which validates them when they are read back.
+        fact = {
+            "session": session.id.hex(),
+            "expires_at": session.expires_at,
+            "by": asked.id.hex,
+            "proof": self._signer.proof(session.id),
+        }
         return intake.workload_write(
             id=intake.derived_id(asked.id.bytes, SESSION_ENDED),
             type=SESSION_ENDED,
@@ -236,6 +237,7 @@ class SaasWorkload:
     def _reply(
         self,
         action: SaasAction,
+        action_id: UUID,
         stored: Stored,
         prescribed: int,
         session: str | None,
@@ -244,7 +246,7 @@ class SaasWorkload:
         """A `schema.SaasReply`."""
         return orjson.dumps(
             {
-                "id": UUID(bytes=stored.id),
+                "id": action_id,
                 "seq": stored.seq,
                 "action": action,
                 "node": self._node,

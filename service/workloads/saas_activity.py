@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-RECENT_ACTIONS = 256
-"""What a report aggregates: 25 us of work; a thousand would cost 100."""
+RECENT_ACTIONS = 64
+"""What a report aggregates."""
 
 ACTIONS_PER_USER = 10
 REMEMBERED_USERS = 4_000
