@@ -127,8 +127,10 @@ class FastLane:
 
 def _receipt(stored: Stored) -> dict[str, object]:
     """A `schema.Receipt`."""
+    # Cut from the hex digits: a UUID object takes twice as long.
+    digits = stored.id.hex()
     return {
-        "id": UUID(bytes=stored.id),
+        "id": f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
         "seq": stored.seq,
         "created_at": stored.created_at,
         "correlation_id": stored.correlation_id,

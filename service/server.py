@@ -35,6 +35,7 @@ from service.settings import Settings
 
 SWEEP_INTERVAL_S = 0.5
 STORE_CLOSE_DEADLINE_S = 2.0
+LARGEST_BLOCK_BYTES = 2**24
 _RESERVED_FILES = 64
 """File descriptors that a node needs besides its connections."""
 
@@ -136,15 +137,24 @@ async def _serve(
     node = await open_node(settings, url, log)
     try:
         server = NodeServer(node, settings, log)
-        # What is alive now stays so: the collector need not walk it again. Requests leave few
-        # cycles, so that it need not look at every 700 objects either (6 % of the CPU).
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 50)
+        _tune_memory()
         await server.serve_node(sock, partial(_announce, ready, url, log))
     finally:
         await _close(node, log)
     log.info("stopped")
     return NodeExit.CLEAN
+
+
+def _tune_memory() -> None:
+    """Once, when everything that lives as long as the process is there."""
+    # What is alive now stays so: the collector need not walk it again. Requests leave few cycles,
+    # so that it need not look at every 700 objects either (6 % of the CPU).
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+    # glibc gives memory back above a threshold that grows with the largest block ever freed.
+    # Without this a batch of 1,000 events returns its pages and faults them in again each time
+    # (11.8 against 9.1 us an event).
+    bytes(LARGEST_BLOCK_BYTES)
 
 
 async def _close(node: Node, log: FilteringBoundLogger) -> None:

@@ -38,8 +38,8 @@ USER_ACTION: Final = "user_action"
 SESSION_ENDED: Final = "session_ended"
 SESSION_HEADER: Final = b"x-session"
 PATIENCE_S = 0.005
-"""At 2,400 actions/s on a node this makes groups of twelve events instead of two: 48 us of CPU an
-event instead of 182 (measured with the store alone)."""
+"""At 2,400 actions/s on a node this makes groups of some twelve events instead of two: 48 us of
+CPU an event instead of 182 (measured with the store alone)."""
 _RECOVERY_WAIT_S = 5.0
 _RECOVERY_PAGE = 1_000
 

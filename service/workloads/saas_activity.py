@@ -15,7 +15,7 @@ from typing import NamedTuple
 RECENT_ACTIONS = 64
 """What a report aggregates."""
 
-ACTIONS_PER_USER = 10
+ACTIONS_PER_USER = 5
 REMEMBERED_USERS = 4_000
 """P1's burst has 2,200 users on two nodes; at some 2 KB each this stays under 8 MB."""
 

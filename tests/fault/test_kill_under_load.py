@@ -7,6 +7,7 @@ the disk is proved by the power cuts (test_power_cut.py), since the page cache s
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection
@@ -27,6 +28,8 @@ HASTY = ("-m", "tests.fault.mutant_node", "hasty")
 HALVING = ("-m", "tests.fault.mutant_node", "halving")
 TERMINATION_LIMIT_S = 5.0
 """The promise: SIGTERM drains, checkpoints and exits 0 within 5 s."""
+
+LARGE_BATCH_EVENTS = 10_000
 
 MOMENT_S = (0.0, 0.25)
 """The blow falls this long after a cycle's load is under way."""
@@ -160,7 +163,7 @@ async def blows_on_a_large_batch(
 
 async def large_batch(node: NodeProcess, ledger: Ledger, seed: int) -> None:
     """Sends one, notes what is acknowledged. Raises NoAnswer."""
-    item = make_item(WriterPlan(f"large-{seed}", seed, batch_events=10_000), ledger)
+    item = make_item(WriterPlan(f"large-{seed}", seed, batch_events=LARGE_BATCH_EVENTS), ledger)
     connection = HttpConnection(node.port)
     try:
         status, reply = await connection.exchange("POST", item.path, item.body)
@@ -196,21 +199,23 @@ async def test_a_node_that_stores_a_batch_in_parts_is_caught(tmp_path: Path) -> 
     with NodeProcess.reserve(tmp_path, HALVING) as node:
 
         def kill_in_between() -> None:
-            wait_for_an_event(node.port)
+            # The first batch only measured the time; the next one is under way.
+            wait_for_an_event(node.port, after=LARGE_BATCH_EVENTS)
             node.kill()
 
         _, findings = await blows_on_a_large_batch(node, kill_in_between, (0.0,))
     assert findings.torn
 
 
-def wait_for_an_event(port: int) -> None:
-    """Until a query shows that something is stored."""
+def wait_for_an_event(port: int, after: int) -> None:
+    """Until a query shows that an event with a greater seq is stored."""
     deadline_s = monotonic() + RETRY_TIMEOUT_S
     while monotonic() < deadline_s:
         connection = HTTPConnection("127.0.0.1", port, timeout=RETRY_TIMEOUT_S)
         try:
-            connection.request("GET", "/v1/events?limit=1")
-            if b'"seq"' in connection.getresponse().read():
+            connection.request("GET", "/v1/events?order_by=-seq&limit=1")
+            newest = json.loads(connection.getresponse().read())["events"]
+            if newest and newest[0]["seq"] > after:
                 return
         finally:
             connection.close()
