@@ -70,9 +70,9 @@ class KeptConnections:
         if connection is not None and connection.closed:
             self._count_reconnect(origin)
             connection = None
+        kept = connection is not None
         if connection is None:
             connection = self._open(origin, deadline)
-        kept = connection.exchanges > 0
         try:
             reply = connection.exchange(payload, bodiless, timeout_s, deadline)
         except (ConnectionClosed, ConnectionReset) as error:
@@ -90,6 +90,20 @@ class KeptConnections:
         ):
             connection.close()
         return reply
+
+    def open_ahead(self, origin: Origin, timeout_s: float) -> None:
+        """Open a connection before its first request, unless there is one.
+
+        A failure is left to that request, which will meet it again and report it.
+        """
+        if origin.url in self._idle:
+            return
+        try:
+            connection = self._open(origin, perf_counter() + timeout_s)
+        except NeverSent:
+            return
+        if self._idle.setdefault(origin.url, connection) is not connection:
+            connection.close()
 
     def _open(self, origin: Origin, deadline: float) -> Connection:
         settings = self._settings

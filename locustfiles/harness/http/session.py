@@ -120,6 +120,14 @@ class LeanHttpSession:
         finally:
             self.request_name = None
 
+    def connect(self, url: str) -> None:
+        """Open a connection to where `url` goes, ahead of its first request, as browsers do.
+
+        It is no request and counts as none. A failure is left to the first request.
+        """
+        route, _ = self._composer.resolve(url, None)
+        self.connections.open_ahead(route.origin, self._timeout_s)
+
     def request(
         self,
         method: str,

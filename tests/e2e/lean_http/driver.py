@@ -127,6 +127,11 @@ class Driver:
             return {"raised": repr(error)}
         return {"raised": None, "result": _plain(result)}
 
+    def connect(self, command: dict[str, Any]) -> dict[str, Any]:
+        assert self.session is not None
+        self.session.connect(command["url"])
+        return {}
+
     def spawn(self, command: dict[str, Any]) -> dict[str, Any]:
         self.background = gevent.spawn(self.request, command)
         return {}

@@ -208,6 +208,10 @@ class Client:
             do="call", method=method, positional=positional, nodes=nodes, token=token, arguments=kw
         )
 
+    def connect(self, url: str) -> None:
+        """Open a connection ahead of the first request."""
+        self._call(do="connect", url=url)
+
     def spawn(self, method: str, url: str, **arguments: Any) -> None:
         self._call(do="spawn", arguments={"method": method, "url": url, **arguments})
 

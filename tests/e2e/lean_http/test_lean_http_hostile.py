@@ -36,6 +36,42 @@ def test_a_kept_connection_is_used_again(client: Client, serve: Serve) -> None:
     assert client.state()["reconnects"] == 0
 
 
+def test_a_connection_opened_ahead_serves_the_first_request(client: Client, serve: Serve) -> None:
+    server = serve(always(answer()))
+    client.connect(server.url)
+    client.connect(f"{server.url}/any/path")
+    state = client.state()
+    assert (state["events"], state["samples"], state["idle"]) == ([], [], [server.url])
+    assert client.request("GET", f"{server.url}/")["status"] == 200
+    assert server.connections == 1
+
+
+def test_a_connection_opened_ahead_that_fails_is_the_first_requests_matter(
+    client: Client, serve: Serve
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        client.connect(url)
+        assert client.state()["events"] == []
+        client.request("GET", f"{url}/")
+    assert client.outcomes() == ["refused"]
+
+
+def test_a_connection_opened_ahead_that_closes_unused_is_replaced(
+    client: Client, serve: Serve
+) -> None:
+    def script(peer: Peer) -> None:
+        if peer.number > 1:
+            peer.serve(answer())
+        # The first is hung up on before it was used.
+
+    server = serve(script)
+    client.connect(server.url)
+    assert client.request("POST", f"{server.url}/write", json={})["status"] == 200
+    assert client.outcomes() == ["ok"]
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
