@@ -114,11 +114,12 @@ class Dispatch:
         except Disconnected:
             return
         except FoundationError as error:
-            await self._refuse(error, given, route, started_s, send)
+            await self._refuse(error, given or correlation.make(), route, started_s, send)
             return
         except Exception:
-            self._log.exception("request failed", route=route, correlation_id=given)
-            await self._refuse(FoundationError(INTERNAL), given, route, started_s, send)
+            correlation_id = given or correlation.make()
+            self._log.exception("request failed", route=route, correlation_id=correlation_id)
+            await self._refuse(FoundationError(INTERNAL), correlation_id, route, started_s, send)
             return
         await send_answer(answer, send)
         self._meter.requests[route, answer.status] += 1
@@ -157,9 +158,13 @@ class Dispatch:
             self._line(route, status, correlation_id, started_s)
 
     async def _refuse(
-        self, error: FoundationError, given: str | None, route: str, started_s: float, send: Send
+        self,
+        error: FoundationError,
+        correlation_id: str,
+        route: str,
+        started_s: float,
+        send: Send,
     ) -> None:
-        correlation_id = given or correlation.make()
         status, headers, body = problem.render(error, correlation_id)
         headers.append((correlation.HEADER, correlation_id.encode("utf-8")))
         self._meter.requests[route, status] += 1

@@ -63,7 +63,7 @@ def dispatch(meter: Meter) -> Dispatch:
 
 
 async def ask(
-    path: str, monkeypatch: pytest.MonkeyPatch
+    path: str, monkeypatch: pytest.MonkeyPatch, correlation_id: str | None = "cid"
 ) -> tuple[httpx.Response, list[str], Meter]:
     """The answer, the log lines and the meter after one request."""
     stream = io.StringIO()
@@ -72,7 +72,8 @@ async def ask(
     meter = Meter()
     transport = httpx.ASGITransport(dispatch(meter))
     async with httpx.AsyncClient(transport=transport, base_url="http://node") as http:
-        answer = await http.get(path, headers={"x-correlation-id": "cid"})
+        headers = {} if correlation_id is None else {"x-correlation-id": correlation_id}
+        answer = await http.get(path, headers=headers)
     return answer, stream.getvalue().splitlines(), meter
 
 
@@ -88,6 +89,16 @@ async def test_a_fault_is_a_500_without_its_text_and_is_logged_with_it(
     faults = [json.loads(line) for line in lines if "secret detail" in line]
     assert [fault["correlation_id"] for fault in faults] == ["cid"]
     assert meter.requests == {(f"GET /{lane}/fault", 500): 1}
+
+
+@pytest.mark.parametrize("lane", ["fast", "slow"])
+async def test_a_fault_without_a_given_id_is_logged_under_the_id_that_is_answered(
+    lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, lines, _ = await ask(f"/{lane}/fault", monkeypatch, correlation_id=None)
+    logged = {json.loads(line)["correlation_id"] for line in lines}
+    assert logged == {answer.headers["x-correlation-id"]}
+    assert answer.json()["correlation_id"] in logged
 
 
 @pytest.mark.parametrize("lane", ["fast", "slow"])
