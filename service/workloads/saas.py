@@ -106,7 +106,7 @@ class SaasWorkload:
         work_s = perf_counter() - started_s
         remainder_s = prescribed / 1_000 - work_s
         if stored.duplicate:
-            remainder_s = (stored.created_at - self._clock_us()) / 1e6 + prescribed / 1_000
+            remainder_s = rest_of_a_retry_s(prescribed, stored.created_at, self._clock_us())
         emulated_ms = 1_000 * await self._emulation.wait(remainder_s)
         work_ms = 1_000 * work_s
         if not stored.duplicate:
@@ -256,6 +256,14 @@ class SaasWorkload:
                 "result": result,
             }
         )
+
+
+def rest_of_a_retry_s(prescribed: int, created_at: int, now: int) -> float:
+    """What is left of `prescribed` (ms) for an action stored at `created_at` (us; so is `now`).
+
+    Never more than all of it: a wall clock that was set back must not make a retry wait for hours.
+    """
+    return min(prescribed / 1_000, prescribed / 1_000 - (now - created_at) / 1e6)
 
 
 def _action_of(event: Event) -> Action | None:

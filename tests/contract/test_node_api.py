@@ -433,6 +433,17 @@ def test_a_retried_action_returns_the_original(http: httpx.Client) -> None:
     problem(http.post("/v1/saas/actions/settings_change", json=other), 409, "id_conflict")
 
 
+@pytest.mark.parametrize("data", [{}, {"user_id": 7}, {"user_id": ["u"]}, {"action": None}])
+def test_actions_of_a_client_s_own_making_break_no_action(
+    http: httpx.Client, data: dict[str, Any]
+) -> None:
+    store(http, type="user_action", data=data)
+    act(http, "login")
+    for action in ("data_query", "report_generation", "dashboard_view"):
+        assert act(http, action).status_code == 201
+    assert "user_1" in act(http, "data_query").json()["result"]["users"]
+
+
 def test_a_session_lasts_from_login_to_logout(http: httpx.Client) -> None:
     login = act(http, "login").json()
     session = login["session"]

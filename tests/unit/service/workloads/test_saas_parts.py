@@ -12,6 +12,7 @@ import uuid_utils
 
 from service.errors import InvalidInput, Unauthorized
 from service.schema import SaasAction
+from service.workloads.saas import rest_of_a_retry_s
 from service.workloads.saas_activity import (
     ACTIONS_PER_USER,
     FIELDS_PER_USER,
@@ -53,6 +54,18 @@ def test_prescribed_times_fill_their_range_evenly(action: SaasAction, source: st
 
 def test_the_same_id_is_prescribed_the_same_time() -> None:
     assert len({prescribed_ms("login", SID) for _ in range(10)}) == 1
+
+
+@pytest.mark.parametrize(
+    "elapsed_us, rest_s",
+    [(0, 0.3), (100_000, 0.2), (300_000, 0.0), (-3_600_000_000, 0.3), (3_600_000_000, -3_599.7)],
+)
+def test_a_retry_waits_the_rest_and_never_more_whatever_the_clock_did(
+    elapsed_us: int, rest_s: float
+) -> None:
+    stored_at = 1_700_000_000_000_000
+    rest = rest_of_a_retry_s(300, stored_at, stored_at + elapsed_us)
+    assert rest == pytest.approx(rest_s)
 
 
 def signer(ttl_s: int = 60) -> SessionSigner:
