@@ -1,7 +1,7 @@
 """Every error that a node can answer with, in one tree.
 
-`app.py` turns a `FoundationError` into problem+json in one place; drivers' errors (SQLite, JSON)
-are translated into this tree where they arise and nowhere else. This module must not import
+`problem.py` turns a `FoundationError` into problem+json in one place; drivers' errors (SQLite,
+JSON) are translated into this tree where they arise and nowhere else. This module must not import
 anything of the service: the load side reads the codes too.
 """
 

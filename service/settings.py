@@ -42,7 +42,6 @@ HARNESS_NAMES = frozenset(
         "RUN_ID",
         "RESULTS_DIR",
         "BASELINE",
-        "SAAS_MIX",
     }
 )
 """Names of the same prefix that belong to the load side; a node reads of these only RUN_ID."""
