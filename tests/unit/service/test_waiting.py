@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service import log as logs
-from service.emulation import EmulatedLatency
+from service.emulation import SLACK_S, EmulatedLatency
 from service.health import DISK_DEGRADED_BYTES, DISK_DOWN_BYTES, VERSION, disk_health, free_bytes
 from service.settings import load
 
@@ -21,8 +21,27 @@ async def test_a_wait_returns_what_was_intended_however_long_it_took() -> None:
     waits = EmulatedLatency(0.5)
     loop = asyncio.get_running_loop()
     started_s = loop.time()
-    assert await waits.wait(0.04) == pytest.approx(0.02)
-    assert loop.time() - started_s >= 0.019
+    intended_s = await waits.wait(0.08)
+    assert intended_s == pytest.approx(0.04, abs=SLACK_S / 2 + 0.0001)
+    # The loop's clock is coarse to a millisecond.
+    assert loop.time() - started_s >= intended_s - 0.0015
+
+
+async def test_waits_are_as_long_as_prescribed_on_average() -> None:
+    waits = EmulatedLatency(1.0)
+    asked = [0.05 + number * 0.0001 for number in range(400)]
+    intended = await asyncio.gather(*(waits.wait(one) for one in asked))
+    assert sum(intended) / 400 == pytest.approx(sum(asked) / 400, abs=0.0003)
+
+
+async def test_waits_that_end_together_share_a_timer() -> None:
+    waits = EmulatedLatency(1.0)
+    tasks = [asyncio.create_task(waits.wait(30.0)) for _ in range(100)]
+    await asyncio.sleep(0)
+    assert 1 <= len(waits._waits) <= 3, "a hundred waits of the same length"
+    waits.end()
+    await asyncio.gather(*tasks)
+    assert not waits._waits
 
 
 @pytest.mark.parametrize(("scale", "remainder_s"), [(0.0, 5.0), (1.0, 0.0), (1.0, -3.0)])
@@ -42,13 +61,18 @@ async def test_the_end_cuts_every_wait_short_and_each_tells_what_it_waited() -> 
     assert all(0 <= one < 60 for one in waited)
 
 
-async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+async def test_a_cancelled_wait_leaves_the_others_alone() -> None:
     waits = EmulatedLatency(1.0)
     task = asyncio.create_task(waits.wait(60.0))
     await asyncio.sleep(0)
     task.cancel()
+    other = asyncio.create_task(waits.wait(60.0))
     with pytest.raises(asyncio.CancelledError):
         await task
+    await asyncio.sleep(0)
+    assert not other.done(), "a wait of another request goes on"
+    waits.end()
+    assert await asyncio.wait_for(other, 5) < 60
     assert not waits._waits
 
 
