@@ -137,11 +137,17 @@ class _Forker:
         if pid == 0:
             self._become(spec, ready, zygote_pid)
         # Nobody else reaps our children, so the pid is still this node, even if it has ended.
-        pidfd = os.pidfd_open(pid)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.waitpid, pid, 0)
+            undo.callback(os.kill, pid, signal.SIGKILL)
+            pidfd = os.pidfd_open(pid)
+            undo.callback(os.close, pidfd)
+            message = json.dumps({"serial": serial, "event": "forked", "pid": pid}).encode()
+            socket.send_fds(self._link, [message], [pidfd])
+            # The supervisor holds it now; before that, nobody would ever end it.
+            undo.pop_all()
         self._nodes[pidfd] = _Forked(serial, pid)
         self._poll.register(pidfd, select.POLLIN)
-        message = json.dumps({"serial": serial, "event": "forked", "pid": pid}).encode()
-        socket.send_fds(self._link, [message], [pidfd])
 
     def _become(self, spec: NodeSpec, ready: int, zygote_pid: int) -> None:
         """In the child: never returns."""

@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,14 +36,64 @@ raise_descriptor_limit()
 """
 
 
-def _python(program: str) -> subprocess.CompletedProcess[str]:
+_WITHOUT_A_CALL = """
+import errno, importlib, json, os, socket, sys, time
+import psutil
+from chaos.supervisor.spec import NodeSpec
+from chaos.supervisor.zygote import fork_zygote
+
+class Sleeper:
+    def run(self, spec, ready):
+        ready("http://127.0.0.1:1")
+        time.sleep(600)
+
+module, name, folder = sys.argv[1:]
+module = importlib.import_module(module)
+call, calls = getattr(module, name), []
+
+def fail_once(*args):
+    calls.append(args)
+    if len(calls) == 1:
+        raise OSError(errno.EMFILE, "too many open files")
+    return call(*args)
+
+setattr(module, name, fail_once)
+zygote = fork_zygote(Sleeper())
+setattr(module, name, call)
+zygote.socket.settimeout(30)
+spec = NodeSpec("node-1", ("app",), 1, folder, folder + "/log", {})
+for serial in (1, 2):
+    reader, ready = os.pipe()
+    command = json.dumps({"serial": serial, "spec": spec.as_fields()}).encode()
+    socket.send_fds(zygote.socket, [command], [ready])
+    answer, handles, _, _ = socket.recv_fds(zygote.socket, 65_536, 1)
+    os.close(ready)
+    news = json.loads(answer)
+    children = [child.pid for child in psutil.Process(zygote.pid).children()]
+    print(json.dumps([news["event"], children == [news["pid"]] if "pid" in news else children]))
+zygote.socket.close()
+os.waitpid(zygote.pid, 0)
+"""
+
+
+def _python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60
     )
 
 
 def test_a_process_with_a_second_thread_does_not_fork_a_zygote() -> None:
     assert "must fork before any thread starts" in _python(_WITH_A_THREAD).stdout
+
+
+@pytest.mark.parametrize("call", [("os", "pidfd_open"), ("socket", "send_fds")])
+def test_a_node_that_cannot_be_handed_over_is_ended_and_refused(
+    call: tuple[str, str], tmp_path: Path
+) -> None:
+    """No child is left of the first fork, dead or alive; the second is the only one."""
+    run = _python(_WITHOUT_A_CALL, *call, str(tmp_path))
+    assert run.stderr == ""
+    assert run.stdout.splitlines() == ['["refused", []]', '["forked", true]']
 
 
 def test_the_supervisor_s_imports_start_no_thread_and_open_no_file() -> None:
