@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +26,9 @@ __all__ = ["ClusterError", "LocalCluster", "NodeInfo"]
 
 START_TIMEOUT_S = 30.0
 """X-2: all nodes within 30 s, or none."""
+
+_LEAST_TIMEOUT_S = 0.1
+"""A start needs some time to fail in, when the supervisor has used it up."""
 
 DEFAULT_ROLES = ("app",)
 
@@ -62,13 +66,15 @@ class LocalCluster:
         `log_dir`, which takes `<node>.log` and `supervisor.log`. `settings` are node settings by
         field name (service.settings) for all nodes; FOUNDATION_* of the environment count as
         well. Ports are free ones, or `first_port` and those after it. `timeout_s` holds for the
-        supervisor's start and for the nodes' each. Raises ClusterError; nothing is left then.
+        whole: what the supervisor's start takes, its nodes no longer have. Raises ClusterError;
+        nothing is left then.
         """
         wanted = _requests(size, roles, first_port)
         logs = None if log_dir is None else Path(log_dir).absolute()
         options = dict(settings or {})
         if emulated_latency is not None:
             options["emulated_latency"] = emulated_latency
+        deadline_s = perf_counter() + timeout_s
         supervisor = launch(log_dir=logs, timeout_s=timeout_s, command=command)
         try:
             nodes = supervisor.client.start(
@@ -76,7 +82,7 @@ class LocalCluster:
                 data_dir=None if data_dir is None else str(Path(data_dir).absolute()),
                 log_dir=None if logs is None else str(logs),
                 settings=options,
-                timeout_s=timeout_s,
+                timeout_s=max(_LEAST_TIMEOUT_S, round(deadline_s - perf_counter(), 1)),
             )
         except BaseException:
             supervisor.end()
