@@ -8,8 +8,10 @@ checks or the target.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-from results.timeline import Health, Timeline
+from results.sample import Outcome
+from results.timeline import EndReason, Health, Timeline
 
 LAG_P99_MS = "lag_p99_ms"
 """How late a timer of the loop fires, 99th percentile since the last health line."""
@@ -25,6 +27,10 @@ LAG_LIMIT_MS = 250.0
 neither may be voided."""
 LAG_SPAN_S = 3.0
 """For this long at a stretch the lag must be over its limit."""
+
+WATCH_GAP_S = 5.0
+"""A process says how it does every second. One that is silent for longer than this while it has
+requests is not watched; a loop that stands still as long shows in the line after it."""
 
 USERS_SHARE = 0.9
 USERS_SPAN_S = 10.0
@@ -44,6 +50,7 @@ def assess(timeline: Timeline) -> tuple[Finding, ...]:
     """Empty when the generator was fit."""
     found = [
         *_nothing_sent(timeline),
+        *_exhausted(timeline),
         *_unwatched(timeline),
         *_lag(timeline.health),
         *_counters(timeline.health),
@@ -76,15 +83,65 @@ def _nothing_sent(timeline: Timeline) -> list[Finding]:
     ]
 
 
-def _unwatched(timeline: Timeline) -> list[Finding]:
-    if any(LAG_P99_MS in health.values for health in timeline.health):
+def _exhausted(timeline: Timeline) -> list[Finding]:
+    """Requests that the generator could not send for want of its own means."""
+    kind = Outcome.LOCAL.value
+    count = sum(e.errors.get(kind, 0) for r in timeline.reports for e in r.endpoints.values())
+    if not count:
         return []
     return [
         Finding(
-            "unwatched",
-            "the generator's loop lag was never measured, so nobody knows whether it kept up",
+            "generator_exhausted",
+            f"{count:,} request(s) were not sent because the generator had no file descriptors or "
+            "local ports left: raise `ulimit -n`, keep connections alive, or use more machines",
         )
     ]
+
+
+def _unwatched(timeline: Timeline) -> list[Finding]:
+    """Each source from its first second to its last; without any report, the run as a whole."""
+    measured = _lags_by_source(timeline.health)
+    seconds: dict[str, list[int]] = {}
+    for report in timeline.reports:
+        seconds.setdefault(report.source, []).append(report.second)
+    if not seconds and not measured:
+        return [
+            Finding(
+                "unwatched",
+                "the generator's loop lag was never measured, so nobody knows whether it kept up",
+            )
+        ]
+    found = []
+    for source, reported in sorted(seconds.items()):
+        gap_s = _longest_gap([t_s for t_s, _ in measured.get(source, [])], reported)
+        if gap_s is not None and gap_s <= WATCH_GAP_S:
+            continue
+        seen = "never measured" if gap_s is None else f"not measured for {gap_s:.0f} s at a stretch"
+        text = (
+            f"{source}: the loop's lag was {seen}, so nobody knows whether it kept up: see its log"
+        )
+        found.append(Finding("unwatched", text))
+    return found
+
+
+def _longest_gap(times_s: list[float], seconds: list[int]) -> float | None:
+    """Between two lines, or from the first second to the first line, or from the last to the last.
+
+    None without a line.
+    """
+    if not times_s:
+        return None
+    moments = [min(*times_s, *seconds), *sorted(times_s), max(*times_s, *seconds)]
+    return max(after - before for before, after in pairwise(moments))
+
+
+def _lags_by_source(lines: tuple[Health, ...]) -> dict[str, list[tuple[float, float]]]:
+    """(t_s, lag p99 in ms) of each source that measured one, as they came."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for line in lines:
+        if LAG_P99_MS in line.values:
+            found.setdefault(line.source, []).append((line.t_s, line.values[LAG_P99_MS]))
+    return found
 
 
 def _lag(lines: tuple[Health, ...]) -> list[Finding]:
@@ -93,12 +150,7 @@ def _lag(lines: tuple[Health, ...]) -> list[Finding]:
     A line speaks for the time since the one before it, so a stretch begins there.
     """
     found = []
-    for source in sorted({line.source for line in lines}):
-        lags = [
-            (line.t_s, line.values[LAG_P99_MS])
-            for line in lines
-            if line.source == source and LAG_P99_MS in line.values
-        ]
+    for source, lags in sorted(_lags_by_source(lines).items()):
         longest_s, worst_ms = _longest_stretch(lags, over=LAG_LIMIT_MS)
         if longest_s >= LAG_SPAN_S:
             found.append(
@@ -167,7 +219,19 @@ def _counters(lines: tuple[Health, ...]) -> list[Finding]:
 
 
 def _lost_reports(timeline: Timeline) -> list[Finding]:
+    """Missing ones, and sources that never said how many there are: the last may be missing."""
+    silent: list[str] = []
+    if timeline.end is not None and timeline.end.reason is EndReason.COMPLETED:
+        sources = {report.source for report in timeline.reports}
+        silent = sorted(sources - timeline.end.reports.keys())
     return [
+        Finding(
+            "reports_lost",
+            f"{source} never said how many reports it sent, so its last seconds may be missing: "
+            "see its log",
+        )
+        for source in silent
+    ] + [
         Finding(
             "reports_lost",
             f"{count} report(s) of {source} never arrived: that many seconds are missing",

@@ -8,16 +8,21 @@ write anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
-from results.check import Check, evaluate, expanded
+from results.check import SHORTEST_ACHIEVED_S, Check, evaluate, expanded
 from results.errors import TimelineError
 from results.generator import assess, worst_health
-from results.statistic import cut
+from results.statistic import WindowStats, cut
 from results.timeline import EndReason, Timeline
 from results.timeline_reader import read_timeline
 from results.verdict import Judgement, judge
-from results.windows import standard_windows
+from results.windows import RUN, Window, standard_windows
+
+CANCELLED_SHARE = 0.05
+"""Of the users that the plan took away, this many may be stopped in mid-request. Users end their
+request before they stop, so clean runs had none to 1 %; a target that hangs to the end has all."""
 
 
 def replay(timeline_path: Path) -> Judgement:
@@ -28,21 +33,23 @@ def replay(timeline_path: Path) -> Judgement:
 def judge_timeline(timeline: Timeline) -> Judgement:
     """A timeline without an end is ABORTED: the process that wrote it was killed."""
     windows = standard_windows(timeline)
-    checks = _checks(timeline, [window.name for window in windows])
+    checks = _checks(timeline, windows)
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
     return judge(
         [evaluate(check, stats) for check in checks],
         windows=list(stats.values()),
         findings=assess(timeline),
         aborted=_aborted(timeline),
-        doubts=_doubts(timeline),
+        doubts=[*_doubts(timeline), *_unanswered(timeline, stats[RUN])],
         health=worst_health(timeline),
     )
 
 
-def _checks(timeline: Timeline, windows: Sequence[str]) -> Sequence[Check]:
+def _checks(timeline: Timeline, windows: Sequence[Window]) -> Sequence[Check]:
+    short = [window.name for window in windows if window.length_s < SHORTEST_ACHIEVED_S]
+    names = [window.name for window in windows]
     try:
-        return expanded([Check.from_dict(data) for data in timeline.checks], windows)
+        return expanded([Check.from_dict(data) for data in timeline.checks], names, short=short)
     except ValueError as error:
         raise TimelineError(f"the timeline's checks cannot be read: {error}") from error
 
@@ -62,4 +69,25 @@ def _doubts(timeline: Timeline) -> list[str]:
         found.append("the timeline holds no plan, so phases and planned load are unknown")
     if timeline.end is not None and timeline.torn:
         found.append("the timeline's last line is torn")
+    if timeline.duplicates:
+        found.append(
+            f"{timeline.duplicates} report(s) arrived twice, of which the first counted: two "
+            "processes may have used one name, or a report of another run came in"
+        )
     return found
+
+
+def _unanswered(timeline: Timeline, run: WindowStats) -> list[str]:
+    """Requests of users that were killed have an unknown outcome: too many hide a dead target."""
+    if timeline.plan is None:
+        return []
+    users = (*timeline.plan.users, 0)
+    removed = sum(max(0, before - after) for before, after in pairwise(users))
+    cancelled = run.total.cancelled
+    if cancelled <= CANCELLED_SHARE * removed:
+        return []
+    return [
+        f"{cancelled:,} request(s) were still unanswered when their users were killed, of "
+        f"{removed:,} users that the plan took away, so how they would have ended is unknown: "
+        "let requests time out sooner than the stop timeout"
+    ]

@@ -13,7 +13,8 @@ class Outcome(StrEnum):
     """How a request ended. Only OK counts as a success; everything else is an error of that kind.
 
     CANCELLED (the user was stopped in mid-request) is *unknown*, never failed (G10): it counts as
-    started and is left out of the error rate.
+    started and is left out of the error rate. LOCAL (the generator had no descriptors or ports
+    left) says nothing about the target: any makes the generator unfit.
     """
 
     OK = "ok"
@@ -24,6 +25,7 @@ class Outcome(StrEnum):
     RESET = "reset"
     MALFORMED = "malformed"
     CHECK = "check"
+    LOCAL = "local"
     OTHER = "other"
     CANCELLED = "cancelled"
 

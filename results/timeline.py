@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -91,10 +92,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Users that ran at `t_s`, as the runner counted them."""
+    """Users that ran at `t_s`, as the runner counted them, and those that the shape had planned.
+
+    `planned` is what the shape's latest tick handed over; None where the writer did not say.
+    """
 
     t_s: float
     users: int
+    planned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +187,19 @@ class TimelineWriter:
             ) from error
         except OSError as error:
             raise TimelineError(f"cannot create {path}: {error.strerror}") from error
-        self._write(
-            "header",
-            version=VERSION,
-            run_id=header.run_id,
-            scenario=header.scenario,
-            origin_us=header.origin_us,
-        )
+        try:
+            self._write(
+                "header",
+                version=VERSION,
+                run_id=header.run_id,
+                scenario=header.scenario,
+                origin_us=header.origin_us,
+            )
+        except TimelineError:
+            # Nobody has the writer yet, so nobody else can close its file.
+            with suppress(OSError):
+                self._file.close()
+            raise
 
     def plan(self, plan: Plan) -> None:
         self._write(
@@ -208,7 +219,8 @@ class TimelineWriter:
         self._write("second", **report.as_dict())
 
     def progress(self, progress: Progress) -> None:
-        self._write("progress", t_s=progress.t_s, users=progress.users)
+        planned = {} if progress.planned is None else {"planned": progress.planned}
+        self._write("progress", t_s=progress.t_s, users=progress.users, **planned)
 
     def health(self, health: Health) -> None:
         self._write("health", t_s=health.t_s, source=health.source, values=dict(health.values))

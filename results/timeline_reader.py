@@ -95,7 +95,7 @@ class _Collected:
                 self._take_report(SecondReport.from_dict(data))
                 return
             case "progress":
-                self.progress.append(Progress(fields.number("t_s"), fields.whole("users", least=0)))
+                self.progress.append(_progress(fields, has_plan="planned" in data))
             case "health":
                 self.health.append(
                     Health(fields.number("t_s"), fields.text("source"), fields.numbers("values"))
@@ -160,6 +160,11 @@ def _parsed(line: bytes) -> dict[str, object]:
 
 def _table(item: object) -> dict[str, object]:
     return Fields({"item": item}, "checks").table("item")
+
+
+def _progress(fields: Fields, *, has_plan: bool) -> Progress:
+    planned = fields.whole("planned", least=0) if has_plan else None
+    return Progress(fields.number("t_s"), fields.whole("users", least=0), planned)
 
 
 def _plan(fields: Fields) -> Plan:

@@ -59,7 +59,6 @@ class Judgement:
     windows: tuple[WindowStats, ...]
     findings: tuple[Finding, ...]
     health: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    audit: Mapping[str, object] = field(default_factory=dict)
 
 
 def judge(
@@ -68,10 +67,8 @@ def judge(
     windows: Sequence[WindowStats] = (),
     findings: Sequence[Finding] = (),
     aborted: str | None = None,
-    bad_configuration: str | None = None,
     doubts: Sequence[str] = (),
     health: Mapping[str, Mapping[str, float]] | None = None,
-    audit: Mapping[str, object] | None = None,
 ) -> Judgement:
     """`findings` say why the generator was not fit, `doubts` what else makes a run inconclusive.
 
@@ -80,8 +77,6 @@ def judge(
     """
     shown = tuple(_softened(result) if findings else result for result in results)
     raised: list[tuple[ExitCode, str]] = []
-    if bad_configuration is not None:
-        raised.append((ExitCode.BAD_CONFIGURATION, bad_configuration))
     if aborted is not None:
         raised.append((ExitCode.ABORTED, f"the run did not reach its end: {aborted}"))
     raised += [(ExitCode.FAIL, r.reason) for r in shown if r.status is Status.FAIL]
@@ -96,14 +91,13 @@ def judge(
         held = "the only check holds" if len(shown) == 1 else f"all {len(shown)} checks hold"
         reasons = [f"{held} and the generator was fit"]
     return Judgement(
-        _verdict_of(exit_code),
+        Verdict[exit_code.name],
         exit_code,
         tuple(dict.fromkeys(reasons)),
         shown,
         tuple(windows),
         tuple(findings),
         health or {},
-        audit or {},
     )
 
 
@@ -112,13 +106,6 @@ def _softened(result: CheckResult) -> CheckResult:
         return result
     reason = f"{result.reason}, but the generator was not fit, so this proves nothing"
     return replace(result, status=Status.INCONCLUSIVE, reason=reason)
-
-
-def _verdict_of(exit_code: ExitCode) -> Verdict:
-    if exit_code is ExitCode.BAD_CONFIGURATION:
-        # The vocabulary has four verdicts; a run that should not have begun proves nothing.
-        return Verdict.INCONCLUSIVE
-    return Verdict[exit_code.name]
 
 
 def as_document(judgement: Judgement) -> dict[str, object]:
@@ -134,7 +121,8 @@ def as_document(judgement: Judgement) -> dict[str, object]:
             "findings": [{"code": f.code, "text": f.text} for f in judgement.findings],
             "worst": {source: dict(figures) for source, figures in judgement.health.items()},
         },
-        "audit": dict(judgement.audit),
+        # The key is part of the format; no scenario keeps a ledger to audit against.
+        "audit": {},
     }
 
 

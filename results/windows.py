@@ -34,6 +34,11 @@ class Window:
                 )
             edge = end_s
 
+    @property
+    def length_s(self) -> float:
+        """Of all intervals together."""
+        return math.fsum(end_s - start_s for start_s, end_s in self.intervals)
+
     def seconds(self) -> list[range]:
         """The whole seconds of each interval: those s with start <= s + 0.5 < end."""
         return [

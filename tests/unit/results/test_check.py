@@ -127,7 +127,8 @@ def test_count_criteria_scale_and_others_do_not() -> None:
     scaled = scaled_counts(checks, 0.2)
     assert scaled[0].limit == 10_000
     assert scaled[1:] == checks[1:]
-    assert requests(above=50_000, count_scale=0.2) == scaled[0]
+    with pytest.raises(ValueError, match="count_scale"):
+        scaled_counts(checks, 0)
     assert scaled[0].expression == "requests > 10,000"
 
 
@@ -136,6 +137,8 @@ def test_each_phase_becomes_one_check_per_occurrence() -> None:
     found = expanded([achieved(at_least=0.95, window="phase:*")], names)
     assert [check.window for check in found] == names[1:4]
     assert [check.id for check in found] == [f"achieved@{name}" for name in names[1:4]]
+    short = expanded([achieved(at_least=0.95, window="phase:*")], names, short=names[1:3])
+    assert [check.window for check in short] == names[3:4]
     with pytest.raises(ValueError, match="two checks"):
         expanded([error_rate(below=0.1), error_rate(below=0.2)], names)
 
@@ -175,7 +178,6 @@ def test_expressions_read_as_people_write_them() -> None:
         lambda: error_rate(below=math.nan),
         lambda: error_rate(below=0.1, window=""),
         lambda: requests(above=-1),
-        lambda: requests(above=1, count_scale=0),
         lambda: requests(above=math.inf),
         lambda: achieved(at_least=0),
         lambda: achieved(at_least=0.9, mean_cycle_s=0),

@@ -33,7 +33,7 @@ def whole() -> Timeline:
     made = timeline(planned_requests(), checks=[error_rate(below=0.001)])
     return replace(
         made,
-        progress=(Progress(1.0, 2), Progress(2.0, 10)),
+        progress=(Progress(1.0, 2), Progress(2.0, 10, planned=12)),
         annotations=(Annotation(2.5, "note", "line\nbreak ☃ \x1b[31m"),),
     )
 
@@ -194,6 +194,31 @@ def test_a_full_disk_is_an_error_and_nothing_follows_the_torn_line(tmp_path: Pat
     subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], check=True, timeout=60)
     read = read_timeline(path)
     assert len(read.annotations) == 1
+
+
+FULL_FROM_THE_START = """
+import os, resource, signal, sys
+from pathlib import Path
+from results.errors import TimelineError
+from results.timeline import Header, TimelineWriter
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+before = os.listdir("/proc/self/fd")
+try:
+    TimelineWriter(Path(sys.argv[1]), Header("r", "s", 0))
+except TimelineError as error:
+    # The error holds the frames, and so the writer: nothing is closed by garbage collection yet.
+    assert "cannot write" in str(error), error
+    assert os.listdir("/proc/self/fd") == before, "the file is still open"
+else:
+    raise AssertionError("the header fits into 10 bytes")
+"""
+
+
+def test_a_header_that_cannot_be_written_leaves_no_open_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_FROM_THE_START, str(tmp_path / "t.jsonl")]
+    subprocess.run(command, check=True, timeout=60)
 
 
 KILLED = """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from results.check import Check, Status, achieved, error_rate, latency, requests
+from results.check import EACH_PHASE, Check, Status, achieved, error_rate, latency, requests
 from results.errors import TimelineError
 from results.generator import assess
 from results.replay import judge_timeline, replay
@@ -22,11 +22,18 @@ from results.verdict import (
     Judgement,
     Verdict,
     as_document,
-    judge,
     worst,
 )
 from shapes.phased import planned_user_seconds, planned_users
-from tests.unit.results.builder import HEALTHY, planned_requests, request, timeline, write
+from tests.unit.results.builder import (
+    HEALTHY,
+    PLAN,
+    planned_requests,
+    reports,
+    request,
+    timeline,
+    write,
+)
 from tests.unit.shapes.test_profile import p1_profile
 
 CHECKS = (error_rate(below=0.01), requests(above=10), achieved(at_least=0.95))
@@ -118,7 +125,7 @@ def lags(*values: float, source: str = "w1", start_s: float = 0.0) -> tuple[Heal
         ((*lags(300, 300), *lags(5, 300, 300, source="w2")), []),
         ((*lags(300, 300, 300), *lags(5, 5, 5, source="w2")), ["generator_lag"]),
         (tuple(reversed(lags(5, 300, 300, 300))), ["generator_lag"]),
-        ((*lags(5), Health(9, "w1", {"lag_p99_ms": 900})), ["generator_lag"]),
+        ((*lags(5), Health(9, "w1", {"lag_p99_ms": 900})), ["unwatched", "generator_lag"]),
         ((*lags(5), Health(1, "master", {"workers_lost": 1})), ["workers_lost"]),
         ((*lags(5), Health(1, "master", {"recorder_failures": 2})), ["recorder_failures"]),
         ((*lags(5), Health(1, "w1", {"samples_dropped": 7})), ["samples_dropped"]),
@@ -208,11 +215,127 @@ def test_precedence_is_total_whatever_comes_together() -> None:
     assert worst([]) is ExitCode.INCONCLUSIVE
 
 
-def test_bad_configuration_comes_before_everything() -> None:
-    result = judge([], aborted="x", bad_configuration="the run is too short for its experiment")
-    assert result.exit_code is ExitCode.BAD_CONFIGURATION
-    assert result.reasons[0] == "the run is too short for its experiment"
-    assert result.verdict is Verdict.INCONCLUSIVE
+P1_CHECKS = (
+    error_rate(below=0.001),
+    achieved(at_least=0.95),
+    error_rate(below=0.001, window=EACH_PHASE),
+    achieved(at_least=0.90, window=EACH_PHASE),
+)
+LATE = Plan(
+    duration_s=300.0,
+    phases=(PlannedPhase("peak", 0, 270), PlannedPhase("steady", 270, 300)),
+    users=(10,) * 270 + (2,) * 30,
+    user_seconds=(10.0,) * 270 + (2.0,) * 30,
+    mean_cycle_s=1.0,
+)
+"""As P1 ends: the last phase is a fiftieth of the planned starts."""
+
+
+def late_timeline(dead_from_s: int, *, hang: Outcome | None = None) -> Timeline:
+    """A target that answers until `dead_from_s`; users then wait for it to the end of the run."""
+    users = [int(share) for share in LATE.user_seconds]
+    samples = [
+        request(second + n / users[second])
+        for second in range(dead_from_s)
+        for n in range(users[second])
+    ]
+    if hang is not None:
+        waiting = users[dead_from_s]
+        samples += [request(dead_from_s, 1000 * (310 - dead_from_s), outcome=hang)] * waiting
+    health = tuple(Health(float(t), "w1", {"lag_p99_ms": 5.0}) for t in range(311))
+    return timeline(samples, checks=P1_CHECKS, plan=LATE, health=health)
+
+
+def test_a_target_that_dies_late_fails_its_phase_though_the_run_as_a_whole_would_pass() -> None:
+    dead = judge_timeline(late_timeline(285))
+    assert dead.exit_code is ExitCode.FAIL
+    by_id = {result.check.id: result.status for result in dead.results}
+    assert by_id["achieved"] is Status.PASS
+    assert by_id["achieved@phase:steady"] is Status.FAIL
+    assert judge_timeline(late_timeline(300)).exit_code is ExitCode.PASS
+
+
+def test_users_killed_while_they_wait_for_an_answer_put_the_verdict_in_doubt() -> None:
+    hanging = judge_timeline(late_timeline(299, hang=Outcome.CANCELLED))
+    assert hanging.exit_code is ExitCode.INCONCLUSIVE
+    assert "2 request(s) were still unanswered" in hanging.reasons[0]
+
+
+def test_a_few_cancelled_requests_are_no_doubt() -> None:
+    plan = replace(PLAN, users=(100,) * 6)
+    samples = [*planned_requests(), *(request(5, outcome=Outcome.CANCELLED) for _ in range(6))]
+    for count, code in ((5, ExitCode.PASS), (6, ExitCode.INCONCLUSIVE)):
+        made = timeline(samples[: len(samples) - 6 + count], checks=CHECKS, plan=plan)
+        assert judge_timeline(made).exit_code is code
+
+
+def test_a_phase_too_short_to_count_starts_is_judged_by_its_errors_alone() -> None:
+    each = (error_rate(below=0.1, window=EACH_PHASE), achieved(at_least=0.9, window=EACH_PHASE))
+    found = [result.check.id for result in judged(planned_requests(), checks=each).results]
+    assert found == [f"error_rate@phase:{name}" for name in ("steady#1", "burst", "steady#2")]
+
+
+def test_reports_that_came_twice_put_the_verdict_in_doubt(tmp_path: Path) -> None:
+    whole = timeline(planned_requests(), checks=CHECKS)
+    path = write(tmp_path / "t.jsonl", replace(whole, reports=(*whole.reports, whole.reports[0])))
+    twice = replay(path)
+    assert twice.exit_code is ExitCode.INCONCLUSIVE
+    assert "1 report(s) arrived twice" in twice.reasons[0]
+
+
+def test_a_source_that_never_said_how_much_it_sent_may_have_lost_its_last_seconds() -> None:
+    whole = timeline(planned_requests(), checks=CHECKS)
+    other = reports(planned_requests(), "w2")
+    both = replace(whole, reports=(*whole.reports, *other), health=(*HEALTHY, *lags_of("w2")))
+    (finding,) = assess(both)
+    assert finding.code == "reports_lost"
+    assert finding.text.startswith("w2 never said")
+    assert judge_timeline(both).exit_code is ExitCode.INCONCLUSIVE
+    assert both.end is not None
+    stated = replace(both.end, reports={"w1": len(whole.reports), "w2": len(other)})
+    assert assess(replace(both, end=stated)) == ()
+    # An aborted run has its own exit code; its workers were not asked.
+    aborted = End(3, EndReason.ABORTED, "SIGTERM")
+    assert assess(replace(both, end=aborted)) == ()
+
+
+def lags_of(source: str, *seconds: int) -> tuple[Health, ...]:
+    times = seconds or range(6)
+    return tuple(Health(float(t), source, {"lag_p99_ms": 5.0}) for t in times)
+
+
+@pytest.mark.parametrize(
+    ("other", "seen"),
+    [
+        (lags_of("w2"), None),
+        (lags_of("w3"), "w2: the loop's lag was never measured"),
+        (lags_of("w2", 0, 1, 2), "w2: the loop's lag was not measured for 8 s at a stretch"),
+        (lags_of("w2", 8, 9, 10), "w2: the loop's lag was not measured for 8 s at a stretch"),
+        (lags_of("w2", 1, 2, 9, 10), "w2: the loop's lag was not measured for 7 s at a stretch"),
+        (lags_of("w2", 0, 5, 10), None),
+    ],
+)
+def test_every_source_that_sends_is_watched_from_its_first_second_to_its_last(
+    other: tuple[Health, ...], seen: str | None
+) -> None:
+    whole = timeline(planned_requests())
+    last = 5 if other == lags_of("w2") else 10
+    sent = reports([request(0), request(last)], "w2")
+    both = replace(
+        whole,
+        reports=(*whole.reports, *sent),
+        health=(*HEALTHY, *other),
+        end=End(11, EndReason.COMPLETED, "", {"w1": len(whole.reports), "w2": len(sent)}),
+    )
+    texts = [finding.text for finding in assess(both)]
+    assert [text.startswith(seen or "-") for text in texts] == ([] if seen is None else [True])
+
+
+def test_a_generator_out_of_descriptors_is_never_a_fail_of_the_target() -> None:
+    exhausted = judged(with_errors(Outcome.LOCAL))
+    assert [finding.code for finding in exhausted.findings] == ["generator_exhausted"]
+    assert exhausted.exit_code is ExitCode.INCONCLUSIVE
+    assert "5 request(s) were not sent" in exhausted.reasons[0]
 
 
 def test_the_verdict_of_a_file_is_the_verdict_of_its_timeline(tmp_path: Path) -> None:
@@ -220,7 +343,7 @@ def test_the_verdict_of_a_file_is_the_verdict_of_its_timeline(tmp_path: Path) ->
         "good": timeline(planned_requests(), checks=CHECKS),
         "bad": timeline(planned_requests(0.5), checks=CHECKS),
         "each phase": timeline(
-            planned_requests(), checks=(achieved(at_least=0.9, window="phase:*"),)
+            planned_requests(), checks=(error_rate(below=0.9, window="phase:*"),)
         ),
     }.items():
         path = write(tmp_path / f"{name}.jsonl", made)
