@@ -25,6 +25,7 @@ from locustfiles.harness.http.transport_error import (
     ConnectionRefused,
     ConnectReset,
     ConnectTimeout,
+    GeneratorExhausted,
     NeverSent,
     TlsFailure,
 )
@@ -99,9 +100,11 @@ def _connect_error(origin: Origin, code: int, limit_s: float) -> NeverSent:
     if code == errno.ETIMEDOUT:
         return ConnectTimeout(label, f"did not accept a connection within {limit_s:.3g} s")
     if code in (errno.EMFILE, errno.ENFILE):
-        return ConnectFailed(label, "not tried: no file descriptors left, raise `ulimit -n`")
+        return GeneratorExhausted(label, "not tried: no file descriptors left, raise `ulimit -n`")
     if code == errno.EADDRNOTAVAIL:
-        return ConnectFailed(label, "not tried: no local ports left, keep connections alive")
+        return GeneratorExhausted(label, "not tried: no local ports left, keep connections alive")
+    if code in (errno.ENOBUFS, errno.ENOMEM):
+        return GeneratorExhausted(label, "not tried: no memory left for a socket, send less")
     return ConnectFailed(label, f"cannot be reached: {os.strerror(code)}")
 
 

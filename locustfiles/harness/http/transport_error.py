@@ -56,8 +56,14 @@ class ConnectReset(NeverSent):
     outcome = Outcome.RESET
 
 
+class GeneratorExhausted(NeverSent):
+    """This machine had no file descriptors, ports or memory left for a connection."""
+
+    outcome = Outcome.LOCAL
+
+
 class ConnectFailed(NeverSent):
-    """Any other failure to connect, such as no route, or no descriptors left."""
+    """Any other failure to connect, such as no route."""
 
 
 class TlsFailure(NeverSent):

@@ -82,8 +82,9 @@ def test_a_listener_that_ends_the_user_does_not_cost_the_sample(serve: Serve) ->
 def test_a_generator_without_descriptors_blames_itself(serve: Serve) -> None:
     server = serve(site)
     found = run("descriptors", server.url)
+    assert found["outcome"] == "local"
     assert found["starved"] == (
-        f"ConnectFailed: {server.label} not tried: no file descriptors left, raise `ulimit -n`"
+        f"GeneratorExhausted: {server.label} not tried: no file descriptors left, raise `ulimit -n`"
     )
 
 

@@ -22,6 +22,7 @@ from locust.runners import Runner
 
 from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.http.transport_error import TransportError
 from results.sample import Outcome, Sample
 
 GUARD_S = 20.0
@@ -240,12 +241,13 @@ def descriptors(url: str) -> dict[str, Any]:
             held.append(os.open(os.devnull, os.O_RDONLY))
     except OSError:
         pass
-    starved = repr(user.client.get("/").error)
+    error = user.client.get("/").error
+    assert isinstance(error, TransportError)
     for descriptor in held:
         os.close(descriptor)
     # gevent's os.close works when its loop comes round.
     wait_for(lambda: user.client.get("/").status_code == 200)
-    return {"starved": starved}
+    return {"starved": repr(error), "outcome": error.outcome}
 
 
 def own_timeout(url: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from locustfiles.harness.http.clock import wall_offset_us, wall_us
 from locustfiles.harness.http.transport_error import (
     ConnectionRefused,
     DeadlineExceeded,
+    GeneratorExhausted,
     MalformedResponse,
     NeverSent,
     ResponseTooLarge,
@@ -36,5 +37,6 @@ def test_errors_name_the_target_and_how_they_count() -> None:
     assert repr(error) == "ConnectionRefused: 127.0.0.1:8001 refused the connection"
     assert str(error) == "127.0.0.1:8001 refused the connection"
     assert (error.outcome, isinstance(error, NeverSent)) == (Outcome.REFUSED, True)
+    assert GeneratorExhausted("a", "b").outcome is Outcome.LOCAL
     assert DeadlineExceeded("a", "b").outcome is Outcome.TIMEOUT
     assert ResponseTooLarge("a", "b").outcome is MalformedResponse.outcome is Outcome.MALFORMED
