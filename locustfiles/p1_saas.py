@@ -5,7 +5,8 @@ Workload: closed; seven actions drawn uniformly (P1-5), 51-150 ms of thought bet
 Shape: 200 users for 300 s; +2,000 for 60 s from 30 s; +1,000 for 180 s from 90 s (P1-2 to P1-4).
 Roles: node 1 gateway, nodes 2 and 3 app, node 4 jobs, node 5 analytics (P1-1).
 Faults: none.
-Passes when: errors < 0.1 % and requests > 50,000 (P1-13), achieved >= 95 % (oddity 17).
+Passes when: errors < 0.1 % in the run and in each phase and requests > 50,000 (P1-13), achieved
+    >= 95 % of the run and >= 90 % of each phase (oddity 17).
 
 Changed from the original: no failure is drawn at random (oddity 15), the fixed count alone proved
 little, so the share of the planned requests that were started counts too (oddity 17), and a step
@@ -19,10 +20,10 @@ from pathlib import Path
 from locust import between, task
 
 from locustfiles.harness import Cluster, FoundationUser, Scenario, strap_in
-from results.check import achieved, error_rate, requests
+from results.check import EACH_PHASE, achieved, error_rate, requests
 from service.schema import SaasAction
 from shapes.locust_shape import PhasedShape
-from shapes.profile import at, overlay, steady
+from shapes.profile import at, burst, overlay, steady
 
 
 class SaasShape(PhasedShape):
@@ -30,7 +31,7 @@ class SaasShape(PhasedShape):
 
     profile = overlay(
         steady(200, 300, phase="steady"),
-        at(30, steady(2000, 60, phase="burst")),
+        at(30, burst(2000, 60)),
         at(90, steady(1000, 180, phase="peak")),
     )
 
@@ -93,6 +94,9 @@ strap_in(
             error_rate(below=0.001),
             requests(above=50_000),
             achieved(at_least=0.95),
+            # A target that dies late costs the whole run little, but its phase much.
+            error_rate(below=0.001, window=EACH_PHASE),
+            achieved(at_least=0.90, window=EACH_PHASE),
         ),
     )
 )

@@ -30,9 +30,13 @@ class FoundationUser(LeanHttpUser):
     `target_role` narrows them to the nodes with that role. `number` counts the users of a process
     from 0. A subclass that overrides `on_start`
     calls `super().on_start()` first.
+
+    `timeout_s` is below the scenario's stop timeout (10 s), so that a request that hangs when its
+    user is stopped still counts as a timeout: killed in mid-request it would count as unknown.
     """
 
     abstract = True
+    timeout_s = 8.0
     target_role: ClassVar[str] = "app"
 
     def __init__(self, environment: Environment) -> None:

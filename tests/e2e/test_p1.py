@@ -20,7 +20,7 @@ def test_a_small_p1_passes_and_leaves_its_files(tmp_path: Path) -> None:
     verdict = done.verdict
     assert verdict["verdict"] == "PASS"
     assert verdict["exit_code"] == 0
-    assert [check["status"] for check in verdict["checks"]] == ["PASS"] * 3
+    assert {check["status"] for check in verdict["checks"]} == {"PASS"}
     assert [w["name"] for w in verdict["windows"]] == ["run", *PHASES, "phase:steady"]
     total = done.window("run")["total"]
     assert total["errors"] == {}
