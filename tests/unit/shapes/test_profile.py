@@ -13,7 +13,6 @@ from shapes.profile import (
     at,
     burst,
     overlay,
-    phase_at,
     ramp,
     sequence,
     steady,
@@ -91,8 +90,7 @@ def test_sequence_places_each_profile_after_the_other_and_joins_equal_names() ->
 def test_a_gap_in_an_overlay_has_no_phase_and_no_users() -> None:
     profile = overlay(steady(1, 2, phase="a"), at(5, steady(1, 2, phase="b")))
     assert profile.target(3) == 0
-    assert phase_at(profile, 3) is None
-    assert phase_at(profile, 5) == Phase("b", 5, 7)
+    assert profile.phases() == (Phase("a", 0, 2), Phase("b", 5, 7))
 
 
 def test_load_scaling_never_takes_the_last_user() -> None:
