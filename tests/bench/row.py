@@ -59,6 +59,11 @@ def shown(name: str, value: float, figure: str, unit: str = "") -> Row:
     return Row(name, figure, _text(value, unit), "", None)
 
 
+def equal(name: str, value: str, wanted: str, figure: str) -> Row:
+    """Passes when both texts are the same."""
+    return Row(name, figure, value, wanted, value == wanted)
+
+
 def failed(name: str, reason: str) -> Row:
     """A benchmark without a figure is a failed one."""
     return Row(name, reason, "none", "", False)
