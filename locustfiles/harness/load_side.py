@@ -4,7 +4,7 @@ Exists once per run in the only process and in each worker. Life cycle:
 
 1. made at test_start from the run's plan, and put on Locust's environment;
 2. `run` is a greenlet: about every second it ships the closed seconds and one line of health;
-3. `finish` ships what is left, after the users have stopped.
+3. `finish` ships what is left, after the users have stopped; `detach` takes it off again.
 
 Encoding yields to the users between slices, so that recording never stalls the load. This module
 must not know where reports go: `ship` takes them.
@@ -37,6 +37,9 @@ RECONNECT_SINK = "reconnect_sink"
 
 LAG_INTERVAL_S = 0.02
 """50 readings of the loop's lag a second, at about 20 us each: 0.1 % of a core."""
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Requests leave few cycles: look every 50,000 objects, not every 700."""
 
 Ship = Callable[[str, dict[str, Any]], None]
 """Takes a kind (`second`, `health`) and a report that JSON and msgpack can carry."""
@@ -83,11 +86,19 @@ class LoadSide:
         # Streams differ by worker: forked workers inherit one state of the global generator.
         random.seed(f"{self.plan.seed}:{self._worker_index}")
         setattr(environment, ENVIRONMENT_ATTRIBUTE, self)
+        # What is alive now stays so; with thousands of users a full collection is a stall of the
+        # generator that the target's latency would be blamed for.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        gc.set_threshold(*GC_THRESHOLDS)
         setattr(environment, SAMPLE_SINK, self.recorder.record)
         setattr(environment, RECONNECT_SINK, self._count_reconnect)
+
+    def detach(self, environment: Environment) -> None:
+        """The run is over: a user that starts now is refused rather than recorded nowhere."""
+        if getattr(environment, ENVIRONMENT_ATTRIBUTE, None) is self:
+            for name in (ENVIRONMENT_ATTRIBUTE, SAMPLE_SINK, RECONNECT_SINK):
+                delattr(environment, name)
 
     def next_user_number(self) -> int:
         """Numbers the users of this process from 0, in the order in which they start."""
@@ -140,7 +151,6 @@ class LoadSide:
             "cpu_percent": self._process.cpu_percent(),
             "users": self._users(),
             "reconnects": self.reconnects,
-            "descriptors": self._process.num_fds(),
         }
         if lags_ms:
             values[LAG_P99_MS] = round(lags_ms[math.ceil(0.99 * len(lags_ms)) - 1], 3)

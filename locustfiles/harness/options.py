@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
+from locustfiles.harness.failure import BadConfiguration
 from results.verdict import ExitCode
 
 MAX_CLUSTER_SIZE = 20
 MAX_SCALE = 1000.0
+LOOPBACK = "127.0.0.1"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -39,11 +41,17 @@ class Options:
 
     @classmethod
     def of(cls, environment: Environment) -> Options:
-        """From Locust's options; `--host` names a single node when `--nodes` is absent."""
+        """From Locust's options; `--host` names a single node when `--nodes` is absent.
+
+        Raises BadConfiguration for a host that is no node's URL.
+        """
         parsed = parsed_options(environment)
         nodes: list[str] = list(parsed.nodes or ())
         if not nodes and parsed.host:
-            nodes = node_urls(parsed.host)
+            try:
+                nodes = node_urls(parsed.host)
+            except argparse.ArgumentTypeError as error:
+                raise BadConfiguration(f"argument --host: {error}") from None
         return cls(
             nodes=tuple(nodes),
             cluster_size=parsed.cluster_size,
@@ -70,6 +78,12 @@ def node_urls(text: str) -> list[str]:
     """`http://a:1,http://b:2` -> its URLs without a trailing slash. Raises ArgumentTypeError."""
     urls = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
+        if "@" in part:
+            # Not repeated here: what stands before it is a password.
+            raise argparse.ArgumentTypeError(
+                "a node's URL holds no user or password: leave out what is before the '@', and "
+                "set FOUNDATION_CLIENT_TOKEN to the nodes' client token"
+            )
         try:
             url = urlsplit(part)
             port_is_valid = url.port is None or url.port > 0
@@ -131,7 +145,11 @@ def run_id(text: str) -> str:
 
 
 def add_options(parser: LocustArgumentParser) -> None:
-    """Add the harness's options; from here on any bad option ends with exit code 4."""
+    """Add the harness's options; from here on any bad option ends with exit code 4.
+
+    Locust's own ports listen on the loopback alone unless told otherwise (D17).
+    """
+    parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
     group = parser.add_argument_group(
         "Foundation options",
         "With neither --host nor --nodes an embedded cluster is started for the run. "

@@ -2,10 +2,13 @@
 
 It owns target, books and verdict; in the only process also the load side. Life cycle:
 
-1. `acquire` at init: run folder, target reached or embedded cluster started;
-2. `begin` at test_start, `_watch` once a second, `finish` at test_stop: again for each run that
-   the web UI starts, the cluster stays;
+1. `acquire` at init: run folder, facts for the manifest, target reached or embedded cluster
+   started;
+2. `begin` at test_start, `_watch` about once a second, `finish` at test_stop: again for each run
+   that the web UI starts, the cluster stays. One run begins when the one before it is judged;
 3. `abort` ends a run that still goes on, `release` the cluster, `show` prints the last verdict.
+
+The exit code is 3 from a run's begin until its verdict; of several runs the worst counts.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,19 +31,51 @@ from locustfiles.harness.console import Console
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
+from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run_book import RunBook
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target import Target, client_token, reach, start_cluster
-from locustfiles.harness.worker import FINISH, FINISHED, REPORT
-from results.generator import RECORDER_FAILURES
+from locustfiles.harness.worker import FINISHED, REPORT
+from results.check import scaled_counts
+from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id
-from results.verdict import Judgement
+from results.timeline import Header, Plan
+from results.verdict import ExitCode, Judgement, worst
 from shapes.locust_shape import PhasedShape
+from shapes.phased import planned_user_seconds, planned_users
 
 FINISH_MARGIN_S = 10.0
 """Beyond the stop timeout, for workers to encode and send what is left."""
 
+JUDGE_TIMEOUT_S = 10.0
+"""For the end of a run to be written and judged, once nothing is collected any more."""
+
+WATCH_PHASE_S = 0.9
+"""Progress is noted this far into each second: the shape ticks in its first half."""
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What lives as long as one run. `load_side` in the only process, `roll` in a master."""
+
+    run_id: str
+    book: RunBook
+    load_side: LoadSide | None = None
+    roll: WorkerRoll | None = None
+    greenlets: list[gevent.Greenlet] = field(default_factory=list)
+    interrupted: str | None = None
+    is_ending: bool = False
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        """The edge of a background greenlet: a failure voids the run, its first one is logged."""
+        try:
+            work()
+        except Exception:
+            self.book.failures += 1
+            if self.book.failures == 1:
+                logger.exception("recording failed; the verdict will be INCONCLUSIVE")
 
 
 class Owner:
@@ -61,27 +97,36 @@ class Owner:
         self._shape = shape
         self._console = console
         self._target: Target | None = None
+        self._facts: dict[str, object] = {}
         self._next_folder: RunFolder | None = None
-        self._runs = 0
-        self._book: RunBook | None = None
-        self._load_side: LoadSide | None = None
-        self._greenlets: list[gevent.Greenlet] = []
-        self._failures = 0
-        self._interrupted: str | None = None
-        self._workers: set[str] = set()
-        self._sent: dict[str, int] = {}
-        self._finished: set[str] = set()
-        self._all_finished = Event()
+        self._exit_codes: list[ExitCode] = []
+        self._run: _Run | None = None
+        self._idle = Event()
+        self._idle.set()
         self._judged: tuple[Judgement, RunFolder] | None = None
         if isinstance(runner, MasterRunner):
             runner.register_message(REPORT, self._on_report)
             runner.register_message(FINISHED, self._on_finished)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any run was started."""
+        return bool(self._exit_codes)
 
     # Before the load
 
     def acquire(self) -> None:
         """Raises BadConfiguration or RunFolderError, before any load."""
         self._next_folder = self._new_folder()
+        # Runs git, which is too slow for test_start.
+        self._facts = manifest(
+            run_id=self._next_folder.run_id,
+            scenario=self._scenario.id,
+            started_at=datetime.now(UTC),
+            options=self._options.as_dict(),
+            seed=self._options.seed,
+            source_dir=self._scenario.source_dir,
+        )
         if self._options.nodes:
             self._target = reach(self._options.nodes, client_token())
             return
@@ -96,8 +141,8 @@ class Owner:
     def _new_folder(self) -> RunFolder:
         runs_dir = Path(self._options.results_dir)
         if self._options.run_id is not None:
-            suffix = f"-{self._runs + 1}" if self._runs else ""
-            return create_run(runs_dir, self._options.run_id + suffix)
+            runs = len(self._exit_codes)
+            return create_run(runs_dir, self._options.run_id + (f"-{runs}" if runs > 1 else ""))
         run_id = new_run_id(self._scenario.id, now=datetime.now(UTC), suffix=secrets.token_hex(2))
         return create_run(runs_dir, run_id)
 
@@ -114,136 +159,156 @@ class Owner:
 
     def _begin(self) -> None:
         assert self._target is not None
+        limit_s = self._environment.stop_timeout + FINISH_MARGIN_S + JUDGE_TIMEOUT_S
+        if not self._idle.wait(limit_s):
+            raise TimeoutError(f"the run before it was not judged within {limit_s:.0f} s")
+        self._exit_codes.append(ExitCode.INCONCLUSIVE)
+        self._set_exit_code()
         folder = self._next_folder or self._new_folder()
         self._next_folder, self._judged = None, None
-        self._runs += 1
-        self._shape.reset_time()
-        assert self._shape.began_wall_us is not None
-        plan = RunPlan(
-            folder.run_id, self._shape.began_wall_us, self._options.seed, self._target.nodes
+        nodes = self._target.nodes
+        folder.write_manifest(
+            self._facts
+            | {
+                "run_id": folder.run_id,
+                "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "options": self._options.as_dict() | {"nodes": [node.url for node in nodes]},
+            }
         )
+        self._console.say(f"run {folder.run_id}: {len(nodes)} nodes, results in {folder.path}")
+        profile, scales = self._shape.plan, self._options.time_scale * self._options.load_scale
+        planned = Plan.of(
+            profile,
+            users=planned_users(profile),
+            user_seconds=planned_user_seconds(profile),
+            mean_cycle_s=self._scenario.mean_cycle_s,
+        )
+        # Locust's master resets the time once more when this returns: nothing slow from here on.
+        self._shape.reset_time()
+        origin_us = self._shape.began_wall_us
+        assert origin_us is not None
+        plan = RunPlan(folder.run_id, origin_us, self._options.seed, nodes)
         plan.publish(parsed_options(self._environment))
-        self._book = RunBook(
+        book = RunBook(
             folder,
-            scenario=self._scenario,
-            options=self._options,
-            plan=plan,
-            profile=self._shape.plan,
+            header=Header(folder.run_id, self._scenario.id, origin_us),
+            plan=planned,
+            checks=scaled_counts(self._scenario.checks, scales),
+            profile=profile,
             elapsed_s=self._shape.elapsed_s,
         )
-        self._console.say(f"run {folder.run_id}: {len(plan.nodes)} nodes, results in {folder.path}")
-        self._failures, self._sent, self._interrupted = 0, {}, None
-        self._finished.clear()
-        self._all_finished.clear()
+        self._run = run = _Run(folder.run_id, book)
         if isinstance(self._runner, MasterRunner):
-            self._workers = set(self._runner.clients)
+            run.roll = WorkerRoll(self._runner, run.run_id)
         else:
-            self._begin_load(plan)
-        self._greenlets.append(gevent.spawn(self._guarded, self._watch))
+            self._begin_load(run, plan)
+        run.greenlets.append(gevent.spawn(run.guarded, lambda: self._watch(run)))
 
-    def _begin_load(self, plan: RunPlan) -> None:
-        self._load_side = LoadSide(
+    def _begin_load(self, run: _Run, plan: RunPlan) -> None:
+        load_side = run.load_side = LoadSide(
             plan,
             source="local",
             worker_index=0,
             users=lambda: self._runner.user_count,
-            ship=self._take,
+            ship=run.book.take,
         )
-        self._load_side.attach(self._environment)
-        self._greenlets.append(gevent.spawn(self._guarded, self._load_side.run))
+        load_side.attach(self._environment)
+        run.greenlets.append(gevent.spawn(run.guarded, load_side.run))
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """The edge of a background greenlet: a failure is logged once and voids the run."""
-        try:
-            work()
-        except Exception:
-            self._failures += 1
-            logger.exception("recording failed; the verdict will be INCONCLUSIVE")
-
-    def _watch(self) -> None:
-        while self._book is not None:
-            users = self._runner.user_count
-            moment = self._book.tick(users)
+    def _watch(self, run: _Run) -> None:
+        """Until the greenlet is killed."""
+        while True:
+            gevent.sleep(1.0 - (self._shape.elapsed_s() - WATCH_PHASE_S) % 1.0)
+            users, tick = self._runner.user_count, self._runner.shape_last_tick
+            moment = run.book.tick(users, None if tick is None else tick[0])
             if parsed_options(self._environment).headless:
                 self._console.progress(moment, users=users, total_s=self._shape.plan.duration_s)
-            if isinstance(self._runner, MasterRunner):
-                self._watch_workers(self._runner)
-            gevent.sleep(1.0)
+            self._note_lost_workers(run)
 
-    def _watch_workers(self, runner: MasterRunner) -> None:
-        assert self._book is not None
-        present = set(runner.clients)
-        missing = {node.id for node in runner.clients.missing}
-        for worker in (self._workers - present) | missing:
-            self._book.worker_lost(worker)
-        self._workers |= present
-
-    def _take(self, kind: str, report: dict[str, Any]) -> None:
-        if self._book is not None:
-            self._book.take(kind, report)
+    def _note_lost_workers(self, run: _Run) -> None:
+        for worker in run.roll.lost() if run.roll is not None else ():
+            run.book.worker_lost(worker)
 
     def _on_report(self, environment: Environment, msg: Message, **_: Any) -> None:
-        self._guarded(lambda: self._take(msg.data["kind"], msg.data["report"]))
+        run = self._run
+        if run is not None and run.run_id == msg.data["run_id"]:
+            run.guarded(lambda: run.book.take(msg.data["kind"], msg.data["report"]))
 
     def _on_finished(self, environment: Environment, msg: Message, **_: Any) -> None:
-        self._sent[msg.data["source"]] = msg.data["sent"]
-        self._finished.add(msg.node_id)
-        if self._workers_present() <= self._finished:
-            self._all_finished.set()
-
-    def _workers_present(self) -> set[str]:
-        if not isinstance(self._runner, MasterRunner):
-            return set()
-        missing = {node.id for node in self._runner.clients.missing}
-        return (self._workers & set(self._runner.clients)) - missing
+        run = self._run
+        if run is not None and run.roll is not None and run.run_id == msg.data["run_id"]:
+            run.roll.finished(msg.node_id, msg.data)
 
     # At its end
 
     def finish(self) -> None:
         """The run is over or was stopped: collect, judge, set the exit code."""
-        book = self._book
-        if book is None:
+        run = self._run
+        if run is None or run.is_ending:
             return
+        run.is_ending = True
+        self._idle.clear()
         duration_s, elapsed_s = self._shape.plan.duration_s, self._shape.elapsed_s()
-        aborted = self._interrupted
-        if aborted is None and elapsed_s < duration_s:
-            aborted = f"stopped after {max(0.0, elapsed_s):.0f} of {duration_s:.0f} s"
-        self._guarded(self._collect)
-        gevent.killall(self._greenlets)
-        self._greenlets.clear()
-        self._book = self._load_side = None
+        if run.interrupted is None and elapsed_s < duration_s:
+            run.interrupted = f"stopped after {max(0.0, elapsed_s):.0f} of {duration_s:.0f} s"
+        sent: dict[str, int] = {}
         try:
-            if self._failures:
-                book.count(RECORDER_FAILURES, self._failures)
-            book.close(aborted, self._sent)
-            judgement = book.judge()
+            run.guarded(lambda: self._collect(run, sent))
+        except gevent.GreenletExit:
+            # Locust quits by killing this greenlet; the verdict is due all the same.
+            run.interrupted = run.interrupted or "interrupted while results were collected"
+            raise
+        finally:
+            # Nothing waits from here on, so that a kill cannot come before the verdict.
+            gevent.killall(run.greenlets, block=False)
+            if run.load_side is not None:
+                run.load_side.detach(self._environment)
+            self._judge(run, sent)
+            self._run = None
+            self._idle.set()
+
+    def _judge(self, run: _Run, sent: dict[str, int]) -> None:
+        try:
+            run.book.close(run.interrupted, sent)
+            judgement = run.book.judge()
         except Exception:
             # The edge to Locust: without a verdict the exit code stays 3.
-            logger.exception("no verdict could be computed; the timeline is in %s", book.folder)
+            logger.exception("no verdict could be computed; see %s", run.book.folder.path)
             return
-        self._judged = (judgement, book.folder)
-        self._environment.process_exit_code = int(judgement.exit_code)
+        self._judged = (judgement, run.book.folder)
+        self._exit_codes[-1] = judgement.exit_code
+        self._set_exit_code()
         if not parsed_options(self._environment).headless:
             self.show()
 
-    def _collect(self) -> None:
-        """Have every load side ship what is left."""
-        if isinstance(self._runner, MasterRunner):
-            if not self._workers_present() <= self._finished:
-                self._runner.send_message(FINISH)
-                self._all_finished.wait(self._environment.stop_timeout + FINISH_MARGIN_S)
-            self._watch_workers(self._runner)
-        elif self._load_side is not None:
-            gevent.killall(self._greenlets)
-            self._load_side.finish()
-            self._sent[self._load_side.source] = self._load_side.recorder.sequence
+    def _set_exit_code(self) -> None:
+        self._environment.process_exit_code = int(worst(self._exit_codes))
+
+    def _collect(self, run: _Run, sent: dict[str, int]) -> None:
+        """Have every load side ship what is left, and note in `sent` what each says it sent."""
+        if run.roll is not None:
+            silent = run.roll.collect(self._environment.stop_timeout + FINISH_MARGIN_S)
+            sent.update(run.roll.sent)
+            run.book.failures += run.roll.failures + len(silent)
+            for worker in sorted(silent):
+                logger.error("worker %s never said that it is done: results are missing", worker)
+            self._note_lost_workers(run)
+        elif run.load_side is not None:
+            gevent.killall(run.greenlets)
+            run.load_side.finish()
+            sent[run.load_side.source] = run.load_side.recorder.sequence
 
     def abort(self) -> None:
         """End a run that still goes on: SIGTERM came, or the web UI quits."""
-        if self._book is None:
+        run = self._run
+        if run is None:
             return
-        self._interrupted = "Locust was told to quit"
-        if isinstance(self._runner, MasterRunner):
+        run.interrupted = run.interrupted or "Locust was told to quit"
+        if run.is_ending:
+            if run.roll is not None:
+                run.roll.give_up()
+            self._idle.wait(JUDGE_TIMEOUT_S)
+        elif isinstance(self._runner, MasterRunner):
             self._runner.stop(send_stop_to_client=False)
         else:
             self._runner.stop()

@@ -3,28 +3,27 @@
 Everything that load sides ship is written to the timeline as it arrives; at the end the verdict is
 computed from that file alone. Life cycle:
 
-1. opened at test_start: folder, manifest, header, plan, checks;
+1. opened at test_start: header, plan, checks;
 2. `take` for each report of a load side, `tick` once a second;
 3. `close` writes the end, `judge` reads the timeline back and writes `verdict.json`.
 
-This module must not know Locust or print anything.
+A disk that fills up does not end the run: from the first write that fails on, nothing more is
+written, and what is on disk is judged as INCONCLUSIVE. This module must not know Locust or print
+anything.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from locustfiles.harness.options import Options
-from locustfiles.harness.plan import RunPlan
-from locustfiles.harness.scenario import Scenario
-from results.check import scaled_counts
-from results.generator import WORKERS_LOST
-from results.manifest import manifest
-from results.replay import replay
+from results.check import Check
+from results.errors import ResultsError, TimelineError
+from results.generator import RECORDER_FAILURES, WORKERS_LOST
+from results.replay import judge_timeline, replay
 from results.run_folder import RunFolder
 from results.second import SecondReport
 from results.timeline import (
@@ -37,9 +36,11 @@ from results.timeline import (
     Progress,
     TimelineWriter,
 )
+from results.timeline_reader import read_timeline
 from results.verdict import Judgement, as_document
-from shapes.phased import planned_user_seconds, planned_users
 from shapes.profile import Profile
+
+logger = logging.getLogger(__name__)
 
 OWNER = "owner"
 """Source of the health lines that the owning process writes about the run as a whole."""
@@ -58,68 +59,57 @@ class Moment:
 
 
 class RunBook:
-    """`folder` is this run's own and empty but for logs. Times are seconds since the origin."""
+    """`folder` is this run's own, with its manifest. Times are seconds since the origin.
+
+    `failures` counts what went wrong in recording, of any kind; any voids the run.
+    """
 
     def __init__(
         self,
         folder: RunFolder,
         *,
-        scenario: Scenario,
-        options: Options,
-        plan: RunPlan,
+        header: Header,
+        plan: Plan,
+        checks: Sequence[Check],
         profile: Profile,
         elapsed_s: Callable[[], float],
     ) -> None:
+        """Raises TimelineError when the timeline cannot be begun."""
         self.folder = folder
+        self.failures = 0
         self._profile = profile
         self._elapsed_s = elapsed_s
-        self._received: dict[str, int] = defaultdict(int)
         self._ended_by_second: dict[int, int] = defaultdict(int)
         self._ended = 0
         self._errors = 0
         self._lost: set[str] = set()
-        document = manifest(
-            run_id=folder.run_id,
-            scenario=scenario.id,
-            started_at=datetime.now(UTC),
-            options=options.as_dict() | {"nodes": [node.url for node in plan.nodes]},
-            seed=options.seed,
-            source_dir=scenario.source_dir,
-        )
-        folder.write_manifest(document)
-        self._timeline = TimelineWriter(
-            folder.timeline, Header(folder.run_id, scenario.id, plan.origin_us)
-        )
-        self._timeline.plan(
-            Plan.of(
-                profile,
-                users=planned_users(profile),
-                user_seconds=planned_user_seconds(profile),
-                mean_cycle_s=scenario.mean_cycle_s,
-            )
-        )
-        checks = scaled_counts(scenario.checks, options.time_scale * options.load_scale)
+        self._broken = False
+        self._end: End | None = None
+        self._timeline = TimelineWriter(folder.timeline, header)
+        self._timeline.plan(plan)
         self._timeline.checks([check.as_dict() for check in checks])
 
     def take(self, kind: str, report: dict[str, Any]) -> None:
-        """Write a load side's report. Raises ValueError when it is not one, or TimelineError."""
+        """Write a load side's report. Raises ValueError when it is not one."""
         if kind == "second":
             second = SecondReport.from_dict(report)
-            self._received[second.source] += 1
             for endpoint in second.endpoints.values():
                 self._ended_by_second[second.second] += endpoint.ended
                 self._ended += endpoint.ended
                 self._errors += sum(endpoint.errors.values())
-            self._timeline.second(second)
+            self._write(self._timeline.second, second)
         elif kind == "health":
-            self._timeline.health(Health(report["t_s"], report["source"], report["values"]))
+            self._health(Health(report["t_s"], report["source"], report["values"]))
         else:
             raise ValueError(f"a load side ships seconds and health, not {kind!r}")
 
-    def tick(self, users: int) -> Moment:
-        """Write how many users run now; returns the run as of the last second that is complete."""
+    def tick(self, users: int, planned: int | None) -> Moment:
+        """Write how many users run now, and how many the shape has handed over.
+
+        Returns the run as of the last second that is complete.
+        """
         elapsed_s = self._elapsed_s()
-        self._timeline.progress(Progress(round(elapsed_s, 3), users))
+        self._write(self._timeline.progress, Progress(round(elapsed_s, 3), users, planned))
         second = int(elapsed_s // 1)
         phase = next(
             (p.name for p in self._profile.phases() if p.start_s <= elapsed_s < p.end_s), None
@@ -140,22 +130,55 @@ class RunBook:
             return
         self._lost.add(worker)
         t_s = round(self._elapsed_s(), 3)
-        self._timeline.annotation(Annotation(t_s, "worker_lost", f"worker {worker} was lost"))
-        self._timeline.health(Health(t_s, OWNER, {WORKERS_LOST: len(self._lost)}))
-
-    def count(self, name: str, value: int) -> None:
-        """Write a figure of the whole run, such as `recorder_failures`."""
-        self._timeline.health(Health(round(self._elapsed_s(), 3), OWNER, {name: value}))
+        text = f"worker {worker} was lost"
+        self._write(self._timeline.annotation, Annotation(t_s, "worker_lost", text))
+        self._health(Health(t_s, OWNER, {WORKERS_LOST: len(self._lost)}))
 
     def close(self, aborted: str | None, sent: dict[str, int]) -> None:
-        """Write the end. `sent` is how many second reports each load side says it has sent."""
+        """Write the end. `sent` is how many second reports each load side *says* it has sent."""
+        t_s = round(self._elapsed_s(), 3)
+        if self.failures:
+            self._health(Health(t_s, OWNER, {RECORDER_FAILURES: self.failures}))
         reason = EndReason.COMPLETED if aborted is None else EndReason.ABORTED
-        end = End(round(self._elapsed_s(), 3), reason, aborted or "", {**self._received, **sent})
-        self._timeline.end(end)
-        self._timeline.close()
+        self._end = End(t_s, reason, aborted or "", sent)
+        self._write(self._timeline.end, self._end)
+        try:
+            self._timeline.close()
+        except TimelineError as error:
+            self._break(error)
 
     def judge(self) -> Judgement:
-        """The verdict from the timeline on disk, also written to `verdict.json`."""
-        judgement = replay(self.folder.timeline)
-        self.folder.write_verdict(as_document(judgement))
+        """The verdict from the timeline on disk, also written to `verdict.json`.
+
+        Raises ResultsError when the timeline cannot be read back.
+        """
+        judgement = self._judge_broken() if self._broken else replay(self.folder.timeline)
+        try:
+            self.folder.write_verdict(as_document(judgement))
+        except ResultsError as error:
+            logger.error("the verdict could not be written: %s", error)
         return judgement
+
+    def _judge_broken(self) -> Judgement:
+        """As if the disk had taken the end, and the failure with it."""
+        timeline = read_timeline(self.folder.timeline)
+        assert self._end is not None, "closed first"
+        failed = Health(self._end.t_s, OWNER, {RECORDER_FAILURES: self.failures})
+        return judge_timeline(replace(timeline, end=self._end, health=(*timeline.health, failed)))
+
+    def _health(self, health: Health) -> None:
+        self._write(self._timeline.health, health)
+
+    def _write(self, write: Callable[[Any], None], record: object) -> None:
+        if self._broken:
+            return
+        try:
+            write(record)
+        except TimelineError as error:
+            self._break(error)
+
+    def _break(self, error: TimelineError) -> None:
+        if not self._broken:
+            logger.error("recording failed; the verdict will be INCONCLUSIVE: %s", error)
+        self._broken = True
+        self.failures += 1

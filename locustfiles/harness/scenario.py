@@ -1,7 +1,7 @@
 """What a locustfile declares: its id, the nodes it needs, who loads them, how, and when it passes.
 
-A `Scenario` is data. `strap_in` (run.py) turns it into Locust listeners. This module must not know
-how a run is carried out.
+A `Scenario` is data. `strap_in` (strap.py) turns it into Locust listeners. This module must not
+know how a run is carried out.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ worker, send the load: recorder and health. Life cycle, by Locust's events:
 
 1. init_command_line_parser: the options; init: everything that can be wrong is found here, the
    target is reached or the embedded cluster started, before any load (else exit code 4);
-2. test_start: books and load side begin; the exit code is 3 until a verdict changes it;
+2. test_start: books and load side begin; the exit code is 3 until a verdict changes it. Until the
+   first one, as while workers are awaited, an interrupt ends the process with exit code 5;
 3. test_stop: load sides ship what is left, the verdict is computed and the exit code set;
 4. quitting: a run that still goes on is ended as ABORTED, the embedded cluster is stopped;
 5. quit: the summary is the last thing printed.
@@ -21,7 +22,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 import locust
@@ -31,18 +32,18 @@ from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 
 from locustfiles.harness.console import Console
 from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.limit import (
-    needed_descriptors,
-    raise_descriptor_limit,
-    require_descriptors,
-)
+from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.worker import Worker
+from results.check import expanded, unknown_windows
 from results.errors import ResultsError
+from results.timeline import Plan
 from results.verdict import ExitCode
+from results.windows import RUN, phase_windows
 from shapes.locust_shape import PhasedShape
+from shapes.phased import planned_user_seconds, planned_users
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Harness:
         self._scenario = scenario
         self._owner: Owner | None = None
         self._worker: Worker | None = None
-        self._on_term: Any = None
+        self._signals: list[Any] = []
 
     def listen(self, events: Events) -> None:
         listeners: tuple[tuple[Any, Callable[..., None]], ...] = (
@@ -80,12 +81,10 @@ class Harness:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(ExitCode.BAD_CONFIGURATION)
         except KeyboardInterrupt:
-            print("stopped before the load began", file=sys.stderr)
-            sys.exit(ExitCode.ABORTED)
+            _stop_before_the_load()
 
     def _prepare(self, environment: Environment, runner: Runner) -> None:
         _quieten(environment)
-        limit = raise_descriptor_limit()
         if not environment.stop_timeout:
             environment.stop_timeout = self._scenario.stop_timeout_s
         options = Options.of(environment)
@@ -95,23 +94,22 @@ class Harness:
                 f"{self._scenario.id} has no phased shape: define one subclass of PhasedShape "
                 "in the locustfile, and no other shape"
             )
-        shape.configure(time_scale=options.time_scale, load_scale=options.load_scale)
-        peak_users = round(shape.plan.peak(0.0, shape.plan.duration_s))
-        processes = parsed_options(environment).processes or 1
-        connections = self._scenario.connections_per_user
-        if not isinstance(runner, MasterRunner):
-            require_descriptors(needed_descriptors(peak_users, connections, processes), limit)
+        _configure(shape, options)
+        _check_descriptors(self._scenario, shape, environment, runner)
         if isinstance(runner, WorkerRunner):
             # A failed request is the verdict's business, not the worker's exit code.
             environment.process_exit_code = int(ExitCode.PASS)
             self._worker = Worker(environment, runner)
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
+        _require_declared(self._scenario, environment)
+        _require_sound_checks(self._scenario, shape)
         environment.process_exit_code = int(ExitCode.INCONCLUSIVE)
+        self._owner = Owner(self._scenario, options, environment, runner, shape, Console())
         if parsed_options(environment).headless:
             # With a shape Locust installs its own handler only after the run.
-            self._on_term = gevent.signal_handler(signal.SIGTERM, _interrupt)
-        self._owner = Owner(self._scenario, options, environment, runner, shape, Console())
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._signals.append(gevent.signal_handler(number, _interrupt, self._owner, runner))
         # Also on ways out that fire no event, such as sys.exit while workers are awaited.
         atexit.register(self._owner.release)
         self._owner.acquire()
@@ -129,8 +127,8 @@ class Harness:
             self._owner.finish()
 
     def _on_quitting(self, **_: Any) -> None:
-        if self._on_term is not None:
-            self._on_term.cancel()
+        for handler in self._signals:
+            handler.cancel()
         if self._owner is not None:
             self._owner.abort()
             self._owner.release()
@@ -140,9 +138,85 @@ class Harness:
             self._owner.show()
 
 
-def _interrupt() -> None:
+def _interrupt(owner: Owner, runner: Runner) -> None:
     """End the run as Ctrl-C does: gevent's hub raises this in the main greenlet."""
-    raise KeyboardInterrupt
+    if owner.has_begun:
+        raise KeyboardInterrupt
+    # Workers are awaited, in a place of Locust's that forgets those which have come.
+    runner.quit()
+    _stop_before_the_load()
+
+
+def _stop_before_the_load() -> NoReturn:
+    print("stopped before the load began", file=sys.stderr)
+    sys.exit(int(ExitCode.ABORTED))
+
+
+def _configure(shape: PhasedShape, options: Options) -> None:
+    try:
+        shape.configure(time_scale=options.time_scale, load_scale=options.load_scale)
+    except ValueError as error:
+        raise BadConfiguration(
+            f"--time-scale {options.time_scale:g} with --load-scale {options.load_scale:g} does "
+            f"not fit this scenario ({error}): use factors nearer to 1"
+        ) from None
+
+
+def _check_descriptors(
+    scenario: Scenario, shape: PhasedShape, environment: Environment, runner: Runner
+) -> None:
+    """Raises BadConfiguration where this process, or one of its own workers, has too few."""
+    processes = parsed_options(environment).processes
+    carries_load = isinstance(runner, LocalRunner) or (
+        bool(processes) and isinstance(runner, MasterRunner)
+    )
+    check_descriptors(
+        peak_users=round(shape.plan.peak(0.0, shape.plan.duration_s)),
+        connections_per_user=scenario.connections_per_user,
+        processes=processes or 1,
+        is_required=carries_load,
+        warns=isinstance(runner, WorkerRunner) and not processes,
+    )
+
+
+def _require_declared(scenario: Scenario, environment: Environment) -> None:
+    """Raises BadConfiguration when Locust found another shape, or other users, than declared."""
+    if type(environment.shape_class) is not scenario.shape:
+        raise BadConfiguration(
+            f"{scenario.id} declares the shape {scenario.shape.__name__}, but Locust would run "
+            f"{type(environment.shape_class).__name__}: keep one shape in the locustfile, and "
+            "name it in the scenario"
+        )
+    parsed = parsed_options(environment)
+    if parsed.class_picker or parsed.user_classes:
+        return
+    found, declared = set(environment.user_classes), set(scenario.users)
+    if found != declared:
+        names = ", ".join(sorted(user.__name__ for user in found ^ declared))
+        raise BadConfiguration(
+            f"{scenario.id} declares other users than the locustfile has ({names}): declare every "
+            "user class, and set `abstract = True` on those that are only bases"
+        )
+
+
+def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
+    """Raises BadConfiguration for checks that could only be found wrong after the run."""
+    plan = Plan.of(
+        shape.plan,
+        users=planned_users(shape.plan),
+        user_seconds=planned_user_seconds(shape.plan),
+        mean_cycle_s=scenario.mean_cycle_s,
+    )
+    windows = [RUN, *(window.name for window in phase_windows(plan))]
+    try:
+        expanded(scenario.checks, windows)
+    except ValueError as error:
+        raise BadConfiguration(f"{scenario.id}: {error}") from None
+    if unknown := unknown_windows(scenario.checks, windows):
+        raise BadConfiguration(
+            f"{scenario.id}: a check names the window {unknown[0]!r}, which there is not: use one "
+            f"of {', '.join(windows)}, or 'phase:*'"
+        )
 
 
 class _NoRateWarning(logging.Filter):

@@ -61,7 +61,10 @@ def reach(urls: Sequence[str], token: str | None) -> Target:
 def _ask(url: str, token: str | None) -> Node:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = requests.get(f"{url}/health", headers=headers, timeout=HEALTH_TIMEOUT_S)
+        with requests.Session() as session:
+            # Like the load itself: past any HTTP_PROXY, and without passwords of ~/.netrc.
+            session.trust_env = False
+            answer = session.get(f"{url}/health", headers=headers, timeout=HEALTH_TIMEOUT_S)
     except requests.Timeout:
         raise BadConfiguration(
             f"{url} did not answer within {HEALTH_TIMEOUT_S:g} s: is the node up, and is the "

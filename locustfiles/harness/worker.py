@@ -3,7 +3,8 @@
 Life cycle: made at init; `begin` at test_start, when Locust's spawn message has brought the plan;
 `finish` at test_stop, after the users have stopped: ships the rest and says how much it sent. The
 master asks for that with its own message, because Locust's quit gives workers half a second.
-This module must not know checks or verdicts.
+Every message names its run, so that none is taken for another's. This module must not know checks
+or verdicts.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
 
 REPORT = "foundation_report"
-"""Worker to master: {"kind": "second" | "health", "report": …}."""
+"""Worker to master: {"run_id": …, "kind": "second" | "health", "report": …}."""
 FINISH = "foundation_finish"
-"""Master to worker: stop your users and ship what is left."""
+"""Master to worker: stop your users and ship what is left. {"run_id": …}"""
 FINISHED = "foundation_finished"
-"""Worker to master: {"source": …, "sent": number of second reports}."""
+"""Worker to master: {"run_id": …, "source": …, "sent": second reports, "failures": …}."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,22 +38,34 @@ class Worker:
     def __init__(self, environment: Environment, runner: WorkerRunner) -> None:
         self._environment = environment
         self._runner = runner
+        self._plan: RunPlan | None = None
         self._load_side: LoadSide | None = None
         self._shipping: gevent.Greenlet | None = None
+        self._failures = 0
         runner.register_message(FINISH, self._on_finish, concurrent=True)
 
     def begin(self) -> None:
         """A run starts in this process."""
-        index = self._runner.worker_index
+        self._failures = 0
+        self._plan = plan = RunPlan.of(parsed_options(self._environment))
         self._load_side = LoadSide(
-            RunPlan.of(parsed_options(self._environment)),
-            source=f"worker-{index}",
-            worker_index=index,
+            plan,
+            source=self._source(),
+            worker_index=self._runner.worker_index,
             users=lambda: self._runner.user_count,
             ship=self._ship,
         )
         self._load_side.attach(self._environment)
-        self._shipping = gevent.spawn(self._load_side.run)
+        self._shipping = gevent.spawn(self._run, self._load_side)
+
+    def _run(self, load_side: LoadSide) -> None:
+        try:
+            load_side.run()
+        except Exception:
+            # The edge of the greenlet. What it still holds is shipped at the end, but the loop's
+            # lag is no longer measured: the master is told, and the run is void.
+            self._failures += 1
+            logger.exception("shipping failed; the verdict will be INCONCLUSIVE")
 
     def finish(self) -> None:
         """The users have stopped: ship the rest."""
@@ -62,16 +75,30 @@ class Worker:
         if self._shipping is not None:
             self._shipping.kill()
         load_side.finish()
-        sent = load_side.recorder.sequence
-        self._runner.send_message(FINISHED, {"source": load_side.source, "sent": sent})
+        load_side.detach(self._environment)
+        self._say_finished(load_side.plan.run_id, load_side.recorder.sequence)
 
     def _on_finish(self, environment: Environment, msg: Message, **_: Any) -> None:
+        run_id = msg.data["run_id"]
+        if self._plan is None or self._plan.run_id != run_id:
+            # It came too late to have users in that run, and may already be in the next.
+            self._say_finished(run_id, 0)
+            return
         # Fires test_stop, and so `finish`, once the users are gone.
         self._runner.stop()
 
+    def _say_finished(self, run_id: str, sent: int) -> None:
+        said = {"source": self._source(), "sent": sent, "failures": self._failures}
+        self._runner.send_message(FINISHED, {"run_id": run_id, **said})
+
+    def _source(self) -> str:
+        return f"worker-{self._runner.worker_index}"
+
     def _ship(self, kind: str, report: dict[str, Any]) -> None:
+        assert self._plan is not None
+        message = {"run_id": self._plan.run_id, "kind": kind, "report": report}
         try:
-            self._runner.send_message(REPORT, {"kind": kind, "report": report})
+            self._runner.send_message(REPORT, message)
         except RPCError as error:
             # The gap in the sequence voids the run; the load goes on.
             logger.error("a report could not be sent to the master: %s", error)
