@@ -20,7 +20,11 @@ def test_a_small_p1_passes_and_leaves_its_files(tmp_path: Path) -> None:
     verdict = done.verdict
     assert verdict["verdict"] == "PASS"
     assert verdict["exit_code"] == 0
-    assert {check["status"] for check in verdict["checks"]} == {"PASS"}
+    # Of phases this short only the peak can be held to its share of started requests.
+    each_phase = [f"error_rate@{phase}" for phase in PHASES]
+    assert {check["id"]: check["status"] for check in verdict["checks"]} == dict.fromkeys(
+        ["error_rate", "requests", "achieved", *each_phase, "achieved@phase:peak"], "PASS"
+    )
     assert [w["name"] for w in verdict["windows"]] == ["run", *PHASES, "phase:steady"]
     total = done.window("run")["total"]
     assert total["errors"] == {}
