@@ -34,8 +34,8 @@ def run(quick: bool) -> list[Row]:
               spread(alone["cost_us"]), "us"),
         shown("recorder: CPU a request, under load", median(more_us),
               f"{median(without_us):.0f} us without; {spread(more_us)}", "us"),
-        at_most("recorder: longest slice of encoding", max(stalls_ms), STALL_LIMIT_MS,
-              f"CPU; {len(stalls_ms):,} slices, median {median(stalls_ms):.2f} ms, "
+        at_most("recorder: longest piece of work", max(stalls_ms), STALL_LIMIT_MS,
+              f"CPU, with books; {len(stalls_ms):,} pieces, median {median(stalls_ms):.2f} ms, "
               f"longest by the wall clock {alone['stall_wall_ms']:.1f} ms", "ms"),
     ]  # fmt: skip
 

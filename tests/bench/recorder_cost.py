@@ -2,23 +2,34 @@
 
     python -m tests.bench.recorder_cost PAIRS
 
-5,000 requests/s over 20 endpoints and two nodes. All that the load process does for a request is
-in: making the sample, recording it, encoding the second's histograms and its report as JSON.
+5,000 requests/s over 20 endpoints and two nodes. All that the only process does for a request is
+in: making the sample, recording it, encoding the second's histograms, and giving its report to the
+run's books, which check it and write it to the timeline (a worker sends it instead, for less).
 Prints one JSON object. A slice is timed by the thread's CPU clock, so that what other processes
-take from this one is not put down to the recorder; the wall clock is printed beside it.
+take from this one is not put down to the recorder; the wall clock is printed beside it. This module
+imports Locust, so pytest must not.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from time import perf_counter, process_time, thread_time
 
-import orjson
-
+from locustfiles.harness.run_book import RunBook
 from results.recorder import Recorder
+from results.run_folder import create_run
 from results.sample import Outcome, Sample
+from results.second import SecondReport
+from results.timeline import EndReason, Header, Plan
+from results.timeline_reader import read_timeline
+from shapes.phased import planned_user_seconds, planned_users
+from shapes.profile import steady
 
 REQUESTS_PER_S = 5_000
 ENDPOINTS = 20
@@ -49,10 +60,37 @@ def without(figures: list[Figures]) -> float:
     return process_time() - started_s
 
 
+@contextmanager
+def open_book() -> Iterator[RunBook]:
+    """The books of a run, as the only process keeps them; the timeline must hold every second."""
+    profile = steady(1, float(SECONDS))
+    plan = Plan.of(
+        profile,
+        users=planned_users(profile),
+        user_seconds=planned_user_seconds(profile),
+        mean_cycle_s=None,
+    )
+    with tempfile.TemporaryDirectory() as runs_dir:
+        folder = create_run(Path(runs_dir), "bench")
+        book = RunBook(
+            folder,
+            header=Header("bench", "recorder_cost", 0),
+            plan=plan,
+            checks=(),
+            profile=profile,
+            elapsed_s=lambda: float(SECONDS),
+        )
+        yield book
+        book.close(None, {"bench": SECONDS})
+        written = read_timeline(folder.timeline)
+        assert written.end is not None and written.end.reason is EndReason.COMPLETED
+        assert len(written.reports) >= SECONDS and not written.lost_reports()
+
+
 def recorded(
-    figures: list[Figures], cpu_slices_ms: list[float], wall_slices_ms: list[float]
+    figures: list[Figures], book: RunBook, cpu_slices_ms: list[float], wall_slices_ms: list[float]
 ) -> float:
-    """CPU seconds of the loop with a recorder that is emptied once a second."""
+    """CPU seconds of the loop with a recorder that is emptied into the books once a second."""
     recorder = Recorder(source="bench", origin_us=0)
     started_s = process_time()
     for index, (name, start_us, end_us, emulated_us) in enumerate(figures, start=1):
@@ -61,22 +99,23 @@ def recorded(
         )
         if index % REQUESTS_PER_S == 0:
             recorder.close(end_us + 1_000_000)
-            _empty(recorder, cpu_slices_ms, wall_slices_ms)
+            _empty(recorder, book, cpu_slices_ms, wall_slices_ms)
     return process_time() - started_s
 
 
-def _empty(recorder: Recorder, cpu_ms: list[float], wall_ms: list[float]) -> None:
+def _empty(recorder: Recorder, book: RunBook, cpu_ms: list[float], wall_ms: list[float]) -> None:
+    """As the load side ships: one report is shipped in one piece, without letting users run."""
     reports = recorder.reports()
     done = object()
     while True:
         wall_s, cpu_s = perf_counter(), thread_time()
         report = next(reports, done)
+        if isinstance(report, SecondReport):
+            book.take("second", report.as_dict())
         cpu_ms.append((thread_time() - cpu_s) * 1e3)
         wall_ms.append((perf_counter() - wall_s) * 1e3)
         if report is done:
             return
-        if report is not None:
-            orjson.dumps(report.as_dict())  # type: ignore[attr-defined]
 
 
 def main(pairs: int) -> dict[str, object]:
@@ -84,7 +123,9 @@ def main(pairs: int) -> dict[str, object]:
     for pair in range(pairs):
         figures = traffic(pair)
         base_s = without(figures)
-        cost_us.append((recorded(figures, cpu_ms, wall_ms) - base_s) / len(figures) * 1e6)
+        with open_book() as book:
+            total_s = recorded(figures, book, cpu_ms, wall_ms)
+        cost_us.append((total_s - base_s) / len(figures) * 1e6)
     return {"cost_us": cost_us, "stall_cpu_ms": cpu_ms, "stall_wall_ms": max(wall_ms)}
 
 
