@@ -11,7 +11,7 @@ from deploy.local import LocalCluster
 from tests.unit.chaos.process import STUB
 
 DELAY_S = 1.0
-LIMIT_S = 6.0
+LIMIT_S = 5.0
 SLOW_STUB = ("sh", "-c", f'sleep {DELAY_S:g}; exec "$@"', "sh", *STUB)
 
 
