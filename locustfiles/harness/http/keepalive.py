@@ -18,7 +18,12 @@ from locustfiles.harness.http.connector import connect
 from locustfiles.harness.http.origin import Origin
 from locustfiles.harness.http.resolver import Resolver
 from locustfiles.harness.http.tls import insecure_context, verifying_context
-from locustfiles.harness.http.transport_error import ConnectionClosed, ConnectionReset, NeverSent
+from locustfiles.harness.http.transport_error import (
+    ConnectionClosed,
+    ConnectionReset,
+    GeneratorExhausted,
+    NeverSent,
+)
 
 
 class Settings(NamedTuple):
@@ -113,6 +118,9 @@ class KeptConnections:
             addresses = self._resolver.addresses(origin, max(connect_deadline - now, 0.0))
             context = self._ssl_context() if origin.scheme == "https" else None
             sock, tls = connect(origin, addresses, context, connect_deadline)
+        except GeneratorExhausted:
+            # Says nothing of the addresses, and another look-up would take descriptors as well.
+            raise
         except NeverSent:
             self._resolver.forget(origin)
             raise

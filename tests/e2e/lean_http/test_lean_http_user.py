@@ -83,6 +83,7 @@ def test_a_generator_without_descriptors_blames_itself(serve: Serve) -> None:
     server = serve(site)
     found = run("descriptors", server.url)
     assert found["outcome"] == "local"
+    assert found["by_name"] == ["local", "local"]
     assert found["starved"] == (
         f"GeneratorExhausted: {server.label} not tried: no file descriptors left, raise `ulimit -n`"
     )
