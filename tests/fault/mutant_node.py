@@ -1,23 +1,26 @@
 """A node with a seeded bug, which the kill tests must catch.
 
-    python -m tests.fault.mutant_node hasty|halving
+    python -m tests.fault.mutant_node hasty|halving|careless|live-only
 
 `hasty` acknowledges before the commit (G1), which follows DELAY_S later, as on a slow disk;
-`halving` stores a large batch in several transactions, DELAY_S apart (G2).
+`halving` stores a large batch in several transactions, DELAY_S apart (G2); `careless` takes an
+append whatever version it expects (G4); `live-only` begins every feed at the log's end (G8).
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from service import app
 from service.__main__ import main
 from service.events.plan import Plan
 from service.events.sqlite import SqliteEventStore
+from service.events.store import Stored, Write
 from service.events.writer import Request, Writer
+from service.schema import Event
 
 DELAY_S = 0.1
 
@@ -42,11 +45,24 @@ class HalvingWriter(Writer):
         self._committed(plan.last_seq)
 
 
-MUTANTS: dict[str, type[Writer]] = {"hasty": HastyWriter, "halving": HalvingWriter}
+class CarelessWriter(Writer):
+    """Forgets what an append expects."""
+
+    def submit(
+        self, writes: Sequence[Write], patience_s: float = 0.0
+    ) -> asyncio.Future[list[Stored]]:
+        return super().submit([one._replace(expected_version=None) for one in writes], patience_s)
 
 
-def infect(writer: type[Writer]) -> None:
-    """From now on a node in this process opens its store with `writer`."""
+class LiveOnlyStore(SqliteEventStore):
+    """Takes no position for an answer."""
+
+    def follow(self, after: int) -> AsyncIterator[Event]:
+        return super().follow(max(after, self.stats().last_seq))
+
+
+def with_writer(writer: type[Writer]) -> type[SqliteEventStore]:
+    """A store that writes with `writer`."""
 
     class MutantStore(SqliteEventStore):
         @classmethod
@@ -55,7 +71,20 @@ def infect(writer: type[Writer]) -> None:
         ) -> SqliteEventStore:
             return await super().open(*args, make_writer=make_writer, **options)
 
-    setattr(app, "SqliteEventStore", MutantStore)  # noqa: B010  (the name is not app's to export)
+    return MutantStore
+
+
+MUTANTS: dict[str, type[SqliteEventStore]] = {
+    "hasty": with_writer(HastyWriter),
+    "halving": with_writer(HalvingWriter),
+    "careless": with_writer(CarelessWriter),
+    "live-only": LiveOnlyStore,
+}
+
+
+def infect(store: type[SqliteEventStore]) -> None:
+    """From now on a node in this process opens `store`."""
+    setattr(app, "SqliteEventStore", store)  # noqa: B010  (the name is not app's to export)
 
 
 if __name__ == "__main__":
