@@ -50,7 +50,7 @@ FINISH_MARGIN_S = 10.0
 JUDGE_TIMEOUT_S = 10.0
 """For the end of a run to be written and judged, once nothing is collected any more."""
 
-WATCH_PHASE_S = 0.9
+WATCH_PHASE_S = 0.75
 """Progress is noted this far into each second: the shape ticks in its first half."""
 
 logger = logging.getLogger(__name__)
@@ -256,7 +256,7 @@ class Owner:
             run.guarded(lambda: self._collect(run, sent))
         except gevent.GreenletExit:
             # Locust quits by killing this greenlet; the verdict is due all the same.
-            run.interrupted = run.interrupted or "interrupted while results were collected"
+            self.note_interrupt()
             raise
         finally:
             # Nothing waits from here on, so that a kill cannot come before the verdict.
@@ -298,17 +298,26 @@ class Owner:
             run.load_side.finish()
             sent[run.load_side.source] = run.load_side.recorder.sequence
 
+    def note_interrupt(self) -> None:
+        """An interrupt came. A run that is being ended is ABORTED: it waits no longer."""
+        run = self._run
+        if run is None or not run.is_ending:
+            return
+        run.interrupted = run.interrupted or "interrupted while results were collected"
+        if run.roll is not None:
+            run.roll.give_up()
+
     def abort(self) -> None:
         """End a run that still goes on: SIGTERM came, or the web UI quits."""
         run = self._run
         if run is None:
             return
-        run.interrupted = run.interrupted or "Locust was told to quit"
         if run.is_ending:
-            if run.roll is not None:
-                run.roll.give_up()
+            self.note_interrupt()
             self._idle.wait(JUDGE_TIMEOUT_S)
-        elif isinstance(self._runner, MasterRunner):
+            return
+        run.interrupted = "Locust was told to quit"
+        if isinstance(self._runner, MasterRunner):
             self._runner.stop(send_stop_to_client=False)
         else:
             self._runner.stop()

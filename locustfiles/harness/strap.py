@@ -139,9 +139,12 @@ class Harness:
 
 
 def _interrupt(owner: Owner, runner: Runner) -> None:
-    """End the run as Ctrl-C does: gevent's hub raises this in the main greenlet."""
+    """End the run as Ctrl-C does: the main greenlet gets a KeyboardInterrupt."""
     if owner.has_begun:
-        raise KeyboardInterrupt
+        owner.note_interrupt()
+        # Raised here it would get there too, after gevent has printed a traceback.
+        gevent.kill(gevent.get_hub().parent, KeyboardInterrupt)
+        return
     # Workers are awaited, in a place of Locust's that forgets those which have come.
     runner.quit()
     _stop_before_the_load()

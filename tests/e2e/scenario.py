@@ -79,9 +79,12 @@ class Run:
         environment: Mapping[str, str] | None = None,
         cwd: Path = ROOT,
         wrapper: Sequence[str] = (),
+        headless: bool = True,
     ) -> None:
         self.folder = results_dir / "run"
-        command = [*wrapper, sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"]
+        command = [*wrapper, sys.executable, "-m", "locust", "-f", str(locustfile)]
+        if headless:
+            command.append("--headless")
         command += ["--run-id", "run", "--results-dir", str(results_dir), *options]
         if "--processes" in options:
             # Runs of parallel tests must not meet on Locust's one default port.

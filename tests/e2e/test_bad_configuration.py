@@ -29,12 +29,34 @@ from tests.e2e.scenario import HERE, SMALL, free_port, run
         (("--run-id", "../escape"), "--run-id"),
         (("--time-scal", "0.2x"), "--time-scale"),
         (("--no-such-option",), "unrecognized arguments"),
+        (("--host", "localhost:8000"), "argument --host: 'localhost:8000' is not a node's URL"),
+        (("--time-scale", "1e-9"), "--time-scale"),
+        (("--nodes", "http://user:hidden@127.0.0.1:1"), "FOUNDATION_CLIENT_TOKEN"),
     ],
 )
 def test_a_bad_option_ends_with_exit_code_4_and_names_itself(
     tmp_path: Path, options: tuple[str, ...], says: str
 ) -> None:
     done = run(tmp_path / "runs", *options)
+    assert done.exit_code == 4, done.stdout + done.stderr
+    assert says in done.stderr
+    assert "hidden" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        ("unknown_window", "'phase:burst'"),
+        ("duplicate_checks", "two checks have the id"),
+        ("undeclared_user", "StrayUser"),
+    ],
+)
+def test_a_scenario_that_contradicts_itself_is_found_before_the_load(
+    tmp_path: Path, odd: str, says: str
+) -> None:
+    done = run(tmp_path / "runs", locustfile=HERE / "odd.py", environment={"ODD": odd})
     assert done.exit_code == 4, done.stdout + done.stderr
     assert says in done.stderr
     assert not done.folder.exists()
@@ -63,6 +85,14 @@ def test_too_few_file_descriptors_are_found_before_the_load(tmp_path: Path) -> N
     assert done.exit_code == 4, done.stdout + done.stderr
     assert "ulimit -n" in done.stderr
     assert "4,600" in done.stderr, "2,200 users on two app nodes, and a reserve of 200"
+
+
+def test_the_master_finds_too_few_file_descriptors_for_its_own_workers(tmp_path: Path) -> None:
+    limited = (sys.executable, "-c", LIMITED)
+    done = run(tmp_path / "runs", "--processes", "2", wrapper=limited)
+    assert done.exit_code == 4, done.stdout + done.stderr
+    assert "needs 2,400 file descriptors" in done.stderr, "1,100 users on two nodes, and 200"
+    assert not done.folder.exists()
 
 
 LIMITED = (

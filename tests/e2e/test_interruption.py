@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.scenario import Run, wait_until
+from tests.e2e.scenario import HERE, Run, free_port, wait_until
 
 LONG = ("--time-scale", "0.5", "--load-scale", "0.02")
 
@@ -32,6 +32,23 @@ def test_a_stopped_run_is_aborted_and_its_nodes_are_gone(
         assert done.verdict["verdict"] == "ABORTED"
         assert done.verdict["windows"][0]["total"]["requests"] > 0, "what was seen is still told"
         assert "verdict: ABORTED" in done.stdout
+        wait_until(lambda: all_gone(family), "processes outlived the run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_while_workers_are_awaited_ends_with_exit_code_5(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    port = str(free_port())
+    master = ("--master", "--expect-workers", "1", "--master-bind-port", port)
+    with Run(tmp_path / "runs", *master, locustfile=HERE / "odd.py") as run:
+        wait_until(lambda: "Waiting for workers" in run.errors(), "never waited: " + run.errors())
+        family = run.family()
+        run.interrupt(number)
+        done = run.finish()
+        assert done.exit_code == 5, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert "before the load began" in done.stderr
         wait_until(lambda: all_gone(family), "processes outlived the run")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.scenario import HERE, ROOT, SMALL, free_port, run, wait_until
+from tests.e2e.scenario import HERE, ROOT, SMALL, Finished, free_port, run, wait_until
 
 PHASES = ["phase:steady#1", "phase:burst", "phase:peak", "phase:steady#2"]
 
@@ -50,10 +50,28 @@ def test_the_plan_is_the_same_on_one_process_and_on_two(tmp_path: Path) -> None:
     (planned_by_one,), (planned_by_two,) = one.timeline("plan"), two.timeline("plan")
     assert planned_by_one == planned_by_two
     assert {line["source"] for line in two.timeline("second")} == {"worker-0", "worker-1"}
+    by_one, by_two = handed_over(one), handed_over(two)
+    seconds = by_one.keys() & by_two.keys()
+    assert len(seconds) >= 7, "of ten; a busy machine may miss some"
+    assert [by_one[second] for second in seconds] == [by_two[second] for second in seconds]
     # Upwards the users that run are those of the plan; downwards they end their request first.
     peak = max(planned_by_one["users"])
     assert max(line["users"] for line in one.timeline("progress")) == peak
     assert max(line["users"] for line in two.timeline("progress")) == peak
+
+
+def handed_over(done: Finished) -> dict[int, int]:
+    """Users that the shape handed over, by second of the profile.
+
+    Taken late in the second, when its tick is through; a line that came too late counts for none.
+    The seconds after the profile, in which users drain, may differ in number.
+    """
+    (plan,) = done.timeline("plan")
+    return {
+        int(line["t_s"]): line["planned"]
+        for line in done.timeline("progress")
+        if 0 <= line["t_s"] < plan["duration_s"] and line["t_s"] % 1 > 0.7
+    }
 
 
 def test_given_nodes_are_loaded_instead_of_a_cluster(tmp_path: Path) -> None:

@@ -16,7 +16,11 @@ import pytest
 from locustfiles.harness.console import Console
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.clock import wall_us
-from locustfiles.harness.limit import needed_descriptors, require_descriptors
+from locustfiles.harness.limit import (
+    check_descriptors,
+    needed_descriptors,
+    require_descriptors,
+)
 from locustfiles.harness.load_side import LoadSide, first_request_delay_s
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.run_book import Moment
@@ -119,6 +123,26 @@ def test_descriptors_are_counted_per_process() -> None:
     require_descriptors(4600, -1)
     with pytest.raises(BadConfiguration, match="ulimit -n 4601"):
         require_descriptors(4601, 4600)
+
+
+def test_a_worker_started_by_hand_is_warned_and_not_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def check(*, is_required: bool, warns: bool) -> None:
+        check_descriptors(
+            peak_users=10**9,
+            connections_per_user=1,
+            processes=1,
+            is_required=is_required,
+            warns=warns,
+        )
+
+    check(is_required=False, warns=False)
+    assert not caplog.records
+    check(is_required=False, warns=True)
+    assert "ulimit -n" in caplog.text
+    with pytest.raises(BadConfiguration, match="ulimit -n"):
+        check(is_required=True, warns=False)
 
 
 def moment(second: int, phase: str | None) -> Moment:
