@@ -1,7 +1,7 @@
 """`python -m tests.bench` (`make bench`): every benchmark in turn, then one table.
 
 Exit code 0 when all gates hold, 1 when one fails or could not be measured, 2 on wrong usage,
-130 when it was interrupted. Ratios gate anywhere; absolute limits are the issue's, for an idle
+130 when it was interrupted. Ratios gate anywhere; absolute limits are for an idle
 machine.
 """
 

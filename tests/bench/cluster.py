@@ -20,7 +20,7 @@ from deploy.local import LocalCluster
 from tests.bench.database import fill, stored_events
 from tests.bench.load import drive, post
 from tests.bench.process import owned, poll, tail
-from tests.bench.row import BenchError, Row, below, spread
+from tests.bench.row import BenchError, Row, absolute, spread
 from tests.bench.server import DATABASE, node
 from tests.bench.single import BODY
 
@@ -45,13 +45,13 @@ def run(quick: bool) -> list[Row]:
     events = 100_000 if quick else 1_000_000
     returns_s = _returns(events, repeats)
     return [
-        below(f"cluster: {NODES} nodes healthy", median(starts_s), HEALTHY_LIMIT_S,
+        absolute(f"cluster: {NODES} nodes healthy", median(starts_s), HEALTHY_LIMIT_S,
               spread(starts_s), "s"),
-        below(f"cluster: killed node serves, {events:,} events", median(returns_s),
+        absolute(f"cluster: killed node serves, {events:,} events", median(returns_s),
               RETURN_LIMIT_S, spread(returns_s), "s"),
-        below("cluster: idle node, CPU", max(idle_percent), IDLE_LIMIT_PERCENT,
+        absolute("cluster: idle node, CPU", max(idle_percent), IDLE_LIMIT_PERCENT,
               spread(idle_percent), "%"),
-        below("cluster: idle node, PSS", max(pss_mb), PSS_LIMIT_MB, spread(pss_mb), "MB"),
+        absolute("cluster: idle node, PSS", max(pss_mb), PSS_LIMIT_MB, spread(pss_mb), "MB"),
     ]  # fmt: skip
 
 

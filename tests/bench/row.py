@@ -19,7 +19,8 @@ class BenchError(Exception):
 class Row:
     """`figure` says what was seen, `value` is what is held against `limit`; all three are text.
 
-    `passed` is None for a row that is printed only.
+    `passed` is None for a row that does not gate; `holds` then says whether an absolute limit,
+    which is one for an idle machine, was kept here.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Row:
     value: str
     limit: str
     passed: bool | None
+    holds: bool | None = None
 
     @property
     def gated(self) -> bool:
@@ -35,7 +37,7 @@ class Row:
     @property
     def status(self) -> str:
         if self.passed is None:
-            return "not gated"
+            return {None: "not gated", True: "holds", False: "missed"}[self.holds]
         return "PASS" if self.passed else "FAIL"
 
 
@@ -49,9 +51,10 @@ def at_most(name: str, value: float, limit: float, figure: str, unit: str = "") 
     return Row(name, figure, _text(value, unit), f"<= {_text(limit, unit)}", value <= limit)
 
 
-def below(name: str, value: float, limit: float, figure: str, unit: str = "") -> Row:
-    """Passes when value < limit; NaN never passes."""
-    return Row(name, figure, _text(value, unit), f"< {_text(limit, unit)}", value < limit)
+def absolute(name: str, value: float, limit: float, figure: str, unit: str = "") -> Row:
+    """A time or size of this machine: holds when value < limit (NaN never), and does not gate."""
+    text = f"< {_text(limit, unit)}"
+    return Row(name, figure, _text(value, unit), text, None, holds=value < limit)
 
 
 def shown(name: str, value: float, figure: str, unit: str = "") -> Row:

@@ -11,7 +11,13 @@ from rich.table import Table
 
 from tests.bench.row import Row
 
-_STYLES = {"PASS": "green", "FAIL": "bold red", "not gated": "dim"}
+_STYLES = {
+    "PASS": "green",
+    "FAIL": "bold red",
+    "not gated": "dim",
+    "holds": "green",
+    "missed": "yellow",
+}
 _PLAIN_WIDTH = 160
 
 

@@ -10,12 +10,10 @@ import pytest
 from rich.console import Console
 
 from tests.bench import table
-from tests.bench.row import Row, at_least, at_most, below, failed, pair_ratios, shown, spread
+from tests.bench.row import Row, absolute, at_least, at_most, failed, pair_ratios, shown, spread
 
 
-@pytest.mark.parametrize(
-    ("make", "good", "bad"), [(at_least, 3.5, 3.49), (at_most, 0.55, 0.56), (below, 2.9, 3.5)]
-)
+@pytest.mark.parametrize(("make", "good", "bad"), [(at_least, 3.5, 3.49), (at_most, 0.55, 0.56)])
 def test_a_limit_separates_pass_from_fail(
     make: Callable[[str, float, float, str], Row], good: float, bad: float
 ) -> None:
@@ -24,11 +22,21 @@ def test_a_limit_separates_pass_from_fail(
     assert make("name", bad, limit, "").status == "FAIL"
 
 
-@pytest.mark.parametrize("make", [at_least, at_most, below])
+@pytest.mark.parametrize("make", [at_least, at_most])
 def test_a_figure_that_is_not_a_number_never_passes(
     make: Callable[[str, float, float, str], Row],
 ) -> None:
     assert make("name", math.nan, 1.0, "").status == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(9.9, "holds"), (10.0, "missed"), (math.nan, "missed")]
+)
+def test_an_absolute_figure_is_held_against_its_limit_and_does_not_gate(
+    value: float, status: str
+) -> None:
+    row = absolute("name", value, 10.0, "", "ms")
+    assert (row.status, row.gated, row.limit) == (status, False, "< 10 ms")
 
 
 def test_what_is_shown_is_not_gated_and_what_has_no_figure_fails() -> None:
