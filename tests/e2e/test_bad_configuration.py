@@ -51,6 +51,7 @@ def test_a_bad_option_ends_with_exit_code_4_and_names_itself(
         ("unknown_window", "'phase:burst'"),
         ("duplicate_checks", "two checks have the id"),
         ("undeclared_user", "StrayUser"),
+        ("undeclared_shape", "declares the shape PhasedShape"),
     ],
 )
 def test_a_scenario_that_contradicts_itself_is_found_before_the_load(

@@ -122,7 +122,7 @@ strap_in(
         id="odd",
         cluster=Cluster(roles=(("app",),)),
         users=(OddUser,),
-        shape=OddShape,
+        shape=PhasedShape if ODD == "undeclared_shape" else OddShape,
         mean_cycle_s=0.11,
         checks=CHECKS.get(ODD, (CHECK,)),
         source_dir=Path(__file__).parent,

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from locust.env import Environment
 
 from locustfiles.harness.console import Console
 from locustfiles.harness.failure import BadConfiguration
@@ -21,7 +22,7 @@ from locustfiles.harness.limit import (
     needed_descriptors,
     require_descriptors,
 )
-from locustfiles.harness.load_side import LoadSide, first_request_delay_s
+from locustfiles.harness.load_side import SAMPLE_SINK, LoadSide, first_request_delay_s
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.run_book import Moment
 from locustfiles.harness.scenario import Cluster
@@ -100,6 +101,17 @@ def test_everything_recorded_is_shipped_at_the_end() -> None:
     assert [report["second"] for _, report in shipped] == [0, 1, 2]
     json.dumps(shipped)
     msgpack.packb(shipped)
+
+
+def test_a_run_that_is_over_leaves_nothing_on_the_environment() -> None:
+    environment = Environment()
+    over = load_side(plan_beginning_in(1), lambda *_: None)
+    over.attach(environment)
+    assert LoadSide.of(environment) is over
+    over.detach(environment)
+    with pytest.raises(LookupError, match="no run has started"):
+        LoadSide.of(environment)
+    assert not hasattr(environment, SAMPLE_SINK)
 
 
 @pytest.mark.parametrize(
