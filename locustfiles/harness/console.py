@@ -50,7 +50,8 @@ class Console:
         if not self._live:
             self.say(line)
             return
-        print(f"\r\x1b[K{line}", end="", file=self._out, flush=True)
+        # The cursor waits at the line's start, so that a log line overwrites it and does not follow.
+        print(f"\x1b[K{line}", end="\r", file=self._out, flush=True)
         self._open_line = True
 
     def verdict(self, judgement: Judgement, folder: RunFolder) -> None:
