@@ -50,7 +50,7 @@ class Console:
         if not self._live:
             self.say(line)
             return
-        # The cursor waits at the line's start, so that a log line overwrites it and does not follow.
+        # The cursor waits at the start of the line, so that a log line overwrites it.
         print(f"\x1b[K{line}", end="\r", file=self._out, flush=True)
         self._open_line = True
 
