@@ -36,7 +36,7 @@ RECONNECT_SINK = "reconnect_sink"
 """Attributes of Locust's environment that LeanHttpUser looks for."""
 
 LAG_INTERVAL_S = 0.02
-"""50 readings of the loop's lag a second, at about 20 us each: 0.1 % of a core."""
+"""50 readings of the loop's lag a second: enough to see a stall, too few to cause one."""
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """Requests leave few cycles: look every 50,000 objects, not every 700."""
