@@ -6,7 +6,6 @@ Only wiring: every decision is in the module that it belongs to.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import sys
 from collections.abc import Callable
 
@@ -25,19 +24,19 @@ from service.events.store import EventStore
 from service.events.writer import WriterLimits
 from service.fastlane import FastLane
 from service.health import assess
+from service.part import Base, Part
+from service.parts import build_parts
 from service.schema import Health
 from service.settings import Settings
-from service.slowlane import Parts, slow_lane
+from service.slowlane import Ingredients, slow_lane
 from service.telemetry.meter import Meter
-from service.workloads.saas import SaasWorkload
-from service.workloads.saas_session import EndedSessions, SessionSigner
 
 if sys.version_info < (3, 14):
     # FastAPI imports this with its first route, for 90 ms: once before the fork, not in each node.
     import pydantic.v1  # noqa: F401
 
-ENDED_SESSIONS = 100_000
 _RECOVERY_RETRY_S = 1.0
+_CLOSE_PART_S = 1.0
 
 
 class Node:
@@ -58,25 +57,20 @@ class Node:
         self.meter = meter
         self.stopping = asyncio.Event()
         self.emulation = EmulatedLatency(settings.emulated_latency)
-        self.saas = SaasWorkload(
-            store,
-            meter,
-            self.emulation,
-            SessionSigner(session_secret(settings), settings.session_ttl_s),
-            EndedSessions(ENDED_SESSIONS),
-            node=settings.name,
-            require_session=settings.saas_require_session,
-            clock_us=wall_clock_us,
+        self.parts = build_parts(
+            Base(settings, url, store, meter, self.emulation, wall_clock_us, log)
         )
         self.connections: Callable[[], int] = lambda: 0
-        self._recovery: asyncio.Task[None] | None = None
+        self._recoveries: list[asyncio.Task[None]] = []
 
     def count_connections(self, count: Callable[[], int]) -> None:
         """Where /metrics asks how many connections are open."""
         self.connections = count
 
     def start(self) -> None:
-        self._recovery = asyncio.create_task(self._recover())
+        for part in self.parts:
+            part.start()
+            self._recoveries.append(asyncio.create_task(self._recover(part)))
 
     def refused(self, error: FoundationError) -> None:
         """The protocol refused a request before any route was known."""
@@ -84,29 +78,47 @@ class Node:
         self.log.info("refused", code=error.code, status=error.status)
 
     def health(self) -> Health:
-        return assess(self.settings, self.store, self.meter, stopping=self.stopping.is_set())
+        found = {part.name: part.health() for part in self.parts}
+        return assess(
+            self.settings,
+            self.store,
+            self.meter,
+            {name: state for name, state in found.items() if state is not None},
+            stopping=self.stopping.is_set(),
+        )
 
     def begin_shutdown(self) -> None:
         """End every wait and every feed now; requests in flight are still answered."""
         self.stopping.set()
         self.emulation.end()
+        for part in self.parts:
+            part.begin_shutdown()
 
     async def close(self) -> None:
-        """Drain and checkpoint the store. Raises StorageError."""
+        """End the parts, then drain and checkpoint the store. Raises StorageError."""
         self.begin_shutdown()
-        if self._recovery is not None:
-            self._recovery.cancel()
-            await asyncio.wait([self._recovery], timeout=1.0)
+        for task in self._recoveries:
+            task.cancel()
+        if self._recoveries:
+            await asyncio.wait(self._recoveries, timeout=1.0)
+        for part in self.parts:
+            try:
+                async with asyncio.timeout(_CLOSE_PART_S):
+                    await part.close()
+            except TimeoutError:
+                self.log.warning("a part did not end in time", part=part.name)
         await self.store.close()
 
-    async def _recover(self) -> None:
-        """Read the workloads' state back from the log, again until it works."""
+    async def _recover(self, part: Part) -> None:
+        """Read a part's state back from the log, again until it works."""
         while True:
             try:
-                await self.saas.recover()
+                await part.recover()
                 return
             except FoundationError as error:
-                self.log.warning("recovery postponed", code=error.code, error=str(error))
+                self.log.warning(
+                    "recovery postponed", part=part.name, code=error.code, error=str(error)
+                )
             await asyncio.sleep(_RECOVERY_RETRY_S)
 
 
@@ -135,13 +147,13 @@ def build_app(node: Node) -> ASGIApp:
     """The node's ASGI app: the edge, the fast lane, FastAPI behind it."""
     settings = node.settings
     intake = Intake(IntakeLimits(event_bytes=settings.max_body_bytes), wall_clock_us)
-    lane = FastLane(node.store, intake, node.saas)
+    lane = FastLane(node.store, intake, node.parts)
     slow = slow_lane(
-        Parts(
+        Ingredients(
             node=settings.name,
             store=node.store,
             meter=node.meter,
-            saas=node.saas,
+            parts=node.parts,
             lane=lane,
             health=node.health,
             connections=lambda: node.connections(),
@@ -149,7 +161,7 @@ def build_app(node: Node) -> ASGIApp:
             max_feeds=settings.max_feeds,
         )
     )
-    openapi.install(slow)
+    openapi.install(slow, node.parts)
     return Dispatch(
         lane.find,
         slow,
@@ -165,16 +177,3 @@ def _store_limits(settings: Settings) -> StoreLimits:
         WriterLimits(queue_events=settings.queue_events, queue_bytes=settings.queue_bytes),
         ReaderLimits(query_timeout_s=settings.query_timeout_s),
     )
-
-
-def session_secret(settings: Settings) -> bytes:
-    """The sessions' secret: the one that is set, else one that nodes set up alike share (D12).
-
-    It then follows from the peers' or clients' token. A node without any token listens on loopback
-    only and lets everybody do everything, so a secret would guard nothing there.
-    """
-    if settings.session_secret is not None:
-        return settings.session_secret.get_secret_value().encode()
-    token = settings.peer_token or settings.client_token
-    key = b"" if token is None else token.get_secret_value().encode()
-    return hmac.digest(key, b"foundation sessions", "sha256")

@@ -9,8 +9,7 @@ encoded path, say) is answered the same. This module must not know how events ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Final, get_args
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -22,14 +21,13 @@ from service.dispatch import Answer, FastRequest, FastRoute
 from service.errors import InvalidInput
 from service.events.intake import Intake, decode
 from service.events.store import EventStore, Stored
-from service.schema import AuditEntry, AuditReply, AuditRequest, SaasAction
-from service.workloads.saas import SaasWorkload
+from service.part import Part
+from service.schema import AuditEntry, AuditReply, AuditRequest
 
 EVENT: Final = "POST /v1/events"
 BATCH: Final = "POST /v1/events/batch"
 AUDIT: Final = "POST /v1/events/audit"
 GET_EVENT: Final = "GET /v1/events/{id}"
-SAAS: Final = "POST /v1/saas/actions/{action}"
 
 _EVENTS_PREFIX: Final = "/v1/events/"
 _UUID_PATH_CHARS: Final = len(_EVENTS_PREFIX) + 36
@@ -41,25 +39,42 @@ _AUDIT = TypeAdapter(AuditRequest)
 class FastLane:
     """The hot routes of one node."""
 
-    def __init__(self, store: EventStore, intake: Intake, saas: SaasWorkload) -> None:
+    def __init__(self, store: EventStore, intake: Intake, parts: Sequence[Part]) -> None:
         self._store = store
         self._intake = intake
-        self._saas = saas
         self._get: FastRoute = (GET_EVENT, self.get_event)
         self._posts: dict[str, FastRoute] = {
             "/v1/events": (EVENT, self.post_event),
             "/v1/events/batch": (BATCH, self.post_batch),
             "/v1/events/audit": (AUDIT, self.post_audit),
         }
-        for action in get_args(SaasAction):
-            self._posts[f"/v1/saas/actions/{action}"] = (SAAS, partial(saas.act, action))
+        self._others: dict[str, dict[str, FastRoute]] = {}
+        self._prefixes: dict[str, tuple[tuple[str, FastRoute], ...]] = {}
+        for part in parts:
+            for (method, path), route in part.fast_routes().items():
+                self._add(method, path, route)
+
+    def _add(self, method: str, path: str, route: FastRoute) -> None:
+        if path.endswith("/"):
+            self._prefixes[method] = (*self._prefixes.get(method, ()), (path, route))
+        elif method == "POST":
+            self._posts[path] = route
+        else:
+            self._others.setdefault(method, {})[path] = route
 
     def find(self, method: str, path: str) -> FastRoute | None:
         """The hot route for this request, if it is one."""
         if method == "POST":
-            return self._posts.get(path)
-        if method == "GET" and len(path) == _UUID_PATH_CHARS and path.startswith(_EVENTS_PREFIX):
+            found = self._posts.get(path)
+            if found is not None:
+                return found
+        elif method == "GET" and len(path) == _UUID_PATH_CHARS and path.startswith(_EVENTS_PREFIX):
             return self._get
+        elif method in self._others and path in self._others[method]:
+            return self._others[method][path]
+        for prefix, route in self._prefixes.get(method, ()):
+            if path.startswith(prefix):
+                return route
         return None
 
     async def post_event(self, request: FastRequest) -> Answer:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from service.events.store import EventStore, StoreStats
@@ -25,14 +26,22 @@ LAG_DEGRADED_S = 0.25
 """A loop that is this late serves nobody in time; generator health in design.md uses the same."""
 
 
-def assess(settings: Settings, store: EventStore, meter: Meter, *, stopping: bool) -> Health:
-    """The node's health now."""
+def assess(
+    settings: Settings,
+    store: EventStore,
+    meter: Meter,
+    parts: Mapping[str, ComponentHealth],
+    *,
+    stopping: bool,
+) -> Health:
+    """The node's health now; `parts` are those of its subsystems."""
     stats = store.stats()
     components = {
         "events": ComponentHealth(status="up", detail=f"last seq {stats.last_seq}"),
         "writer": _writer(stats, settings, stopping=stopping),
         "disk": disk_health(free_bytes(settings.data), settings.data),
         "loop": _loop(meter),
+        **parts,
     }
     states = [component.status for component in components.values()]
     overall = next((state for state in ("down", "degraded") if state in states), "up")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -14,22 +14,21 @@ from service.events.store import EventStore
 from service.fastlane import FastLane
 from service.feed_stream import FeedSource
 from service.health import VERSION
+from service.part import Part
 from service.schema import Health
 from service.telemetry.exposition import Exposition
 from service.telemetry.meter import Meter
 from service.telemetry.routes import system_routes
-from service.workloads.routes import workload_routes
-from service.workloads.saas import SaasWorkload
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Ingredients:
     """What the routes are made of."""
 
     node: str
     store: EventStore
     meter: Meter
-    saas: SaasWorkload
+    parts: Sequence[Part]
     lane: FastLane
     health: Callable[[], Health]
     connections: Callable[[], int]
@@ -37,8 +36,8 @@ class Parts:
     max_feeds: int
 
 
-def slow_lane(parts: Parts) -> FastAPI:
-    """Every route of the node. Declaring them calls nothing of `parts`."""
+def slow_lane(made_of: Ingredients) -> FastAPI:
+    """Every route of the node. Declaring them calls nothing of what they are made of."""
     app = FastAPI(
         title="Foundation node",
         version=VERSION,
@@ -47,15 +46,17 @@ def slow_lane(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    store, meter = parts.store, parts.meter
-    exposition = Exposition(meter, lambda: store.stats(), parts.connections)
-    feeds = FeedSource(store, parts.stopping, meter.feed_opened)
-    app.include_router(system_routes(parts.health, exposition))
-    app.include_router(twin_routes(parts.lane))
+    store, meter, parts = made_of.store, made_of.meter, made_of.parts
+    exposition = Exposition(meter, lambda: store.stats(), made_of.connections, parts)
+    feeds = FeedSource(store, made_of.stopping, meter.feed_opened)
+    app.include_router(system_routes(made_of.health, exposition))
+    app.include_router(twin_routes(made_of.lane))
     app.include_router(
-        event_routes(store, feeds, meter, node=parts.node, max_feeds=parts.max_feeds)
+        event_routes(store, feeds, meter, node=made_of.node, max_feeds=made_of.max_feeds)
     )
-    app.include_router(event_twin(parts.lane))
-    app.include_router(workload_routes(parts.saas))
+    app.include_router(event_twin(made_of.lane))
+    for part in parts:
+        for router in part.routers():
+            app.include_router(router)
     refusal.install(app)
     return app

@@ -26,6 +26,7 @@ from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from service.errors import FoundationError, InvalidInput, MalformedJson, PayloadTooLarge
+from service.events.own import OWN_STREAM
 from service.events.store import Write
 from service.schema import MAX_BATCH_EVENTS, MAX_INTEGER, MAX_JSON_DEPTH, NewEvent
 
@@ -115,6 +116,10 @@ class Intake:
         """`level` is the depth of the event's own braces in the body."""
         if event.expected_version is not None and event.stream is None:
             raise InvalidInput("expected_version needs a stream")
+        if event.stream is not None and event.stream.startswith(OWN_STREAM):
+            raise InvalidInput(
+                f"stream: names that start with {OWN_STREAM} are the node's own: choose another"
+            )
         deepest = self._depth - level
         data = _canonical(event.data, deepest, "data")
         metadata = b"{}"

@@ -34,6 +34,7 @@ from service.events.store import EventQuery
 from service.events.tables import (
     by_correlation,
     by_created,
+    by_own,
     by_stream,
     by_type,
     compile_statement,
@@ -42,6 +43,7 @@ from service.events.tables import (
     metadata_index_name,
     metadata_path,
     metadata_text,
+    own_streams,
     quoted_path,
 )
 from service.schema import MAX_INTEGER, OrderBy
@@ -74,6 +76,7 @@ class Shape:
     bounded_above: bool
     order_by: OrderBy
     continued: bool
+    own: bool
 
 
 def encode_cursor(order_by: OrderBy, position: Position) -> str:
@@ -108,6 +111,7 @@ def check(query: EventQuery) -> None:
         raise InvalidInput(f"limit: {query.limit} is not between 1 and {MAX_PAGE_EVENTS}")
     if query.order_by not in ("created_at", "-created_at", "seq", "-seq"):
         raise InvalidInput(f"order_by: {query.order_by} is not one of [-]created_at, [-]seq")
+    assert not query.own or (query.type is not None and query.order_by in ("seq", "-seq"))
     if len(query.metadata) > MAX_METADATA_FILTERS:
         raise InvalidInput(f"metadata: at most {MAX_METADATA_FILTERS} keys can be filtered by")
     for key, _ in query.metadata:
@@ -157,6 +161,7 @@ class Planner:
             bounded_above=bounds.created_before is not None,
             order_by=query.order_by,
             continued=bounds.continued,
+            own=query.own,
         )
         if shape not in self.texts:
             if len(self.texts) >= MAX_SHAPES:
@@ -249,6 +254,8 @@ def _filtered(shape: Shape) -> Select[Any]:
         page = page.where(columns.correlation_id == bindparam("correlation_id"))
     for key in shape.indexed_keys:
         page = page.where(metadata_text(quoted_path(key)) == bindparam(f"indexed_{key}"))
+    if shape.own:
+        page = page.where(own_streams)
     if shape.by_type:
         page = page.where(columns.type == bindparam("type"))
     for index in range(shape.scanned_keys):
@@ -292,6 +299,8 @@ def _behind_seq(shape: Shape, forward: bool) -> list[ColumnElement[bool]]:
 
 
 def _index(shape: Shape) -> str:
+    if shape.own:
+        return f"INDEXED BY {by_own.name}"
     if shape.by_stream:
         return f"INDEXED BY {by_stream.name}"
     if shape.by_correlation:

@@ -49,7 +49,11 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Filters are joined by AND; time bounds are half-open: created_after <= t < created_before."""
+    """Filters are joined by AND; time bounds are half-open: created_after <= t < created_before.
+
+    `own` takes only events of the node's own streams (see own.py); it needs `type`, and an order
+    by seq.
+    """
 
     type: str | None = None
     correlation_id: str | None = None
@@ -60,6 +64,7 @@ class EventQuery:
     order_by: OrderBy = "created_at"
     limit: int = 100
     cursor: str | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    and_,
     bindparam,
     case,
     cast,
@@ -37,7 +38,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.selectable import FromClause
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """`user_version` of a database that this code writes; one step of `migrations` leads to each."""
 
 METADATA_INDEX_PREFIX = "ix_events_metadata_"
@@ -82,6 +83,17 @@ by_stream = Index(
     unique=True,
     sqlite_where=events.c.stream.is_not(None),
 )
+
+OWN_STREAM = "$"
+"""Streams that start so are the node's own: its parts keep their state in them, clients cannot
+append to them, so that what a part reads back from the log is what it wrote (see own.py)."""
+
+own_streams: ColumnElement[bool] = and_(
+    events.c.stream >= literal_column(f"'{OWN_STREAM}'"),
+    events.c.stream < literal_column(f"'{chr(ord(OWN_STREAM) + 1)}'"),
+)
+by_own = Index("ix_events_own", events.c.type, sqlite_where=own_streams)
+"""Own events of one type in order of seq, which is the rowid; costs other events nothing."""
 
 _METADATA_KEY = re.compile(r'[^\x00-\x1f\x7f"\\\ud800-\udfff]{1,200}')
 
@@ -165,7 +177,11 @@ def migrations() -> Sequence[Sequence[str]]:
     """Step i (from 0) leads from `user_version` i to i + 1; each runs in one transaction."""
     first: list[ExecutableDDLElement] = [CreateTable(events), CreateTable(meta)]
     first += [CreateIndex(index) for index in (by_type, by_created, by_correlation, by_stream)]
-    steps = [[str(step.compile(dialect=_Qmark())).strip() for step in first]]
+    second: list[ExecutableDDLElement] = [CreateIndex(by_own)]
+    steps = [
+        [str(statement.compile(dialect=_Qmark())).strip() for statement in step]
+        for step in (first, second)
+    ]
     assert len(steps) == SCHEMA_VERSION
     return steps
 

@@ -6,8 +6,8 @@ and the process's own figures at the moment of a scrape, so that metrics cost no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol
 
 import psutil
 from prometheus_client import CollectorRegistry, generate_latest
@@ -24,15 +24,26 @@ from service.telemetry.meter import SPEEDS, Distribution, Meter
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class Source(Protocol):
+    """What adds families of its own: a part of the node."""
+
+    def metrics(self) -> Iterable[Metric]: ...
+
+
 class Exposition:
-    """Renders the metrics of one node. `stats` and `connections` are read at each scrape."""
+    """Renders the metrics of one node. Everything that it is given is read at each scrape."""
 
     def __init__(
-        self, meter: Meter, stats: Callable[[], StoreStats], connections: Callable[[], int]
+        self,
+        meter: Meter,
+        stats: Callable[[], StoreStats],
+        connections: Callable[[], int],
+        sources: Sequence[Source] = (),
     ) -> None:
         self._meter = meter
         self._stats = stats
         self._connections = connections
+        self._sources = sources
         self._process = psutil.Process()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -48,6 +59,8 @@ class Exposition:
         yield from self._store()
         yield from self._requests()
         yield from self._process_figures()
+        for source in self._sources:
+            yield from source.metrics()
 
     def _store(self) -> Iterator[Metric]:
         meter, stats = self._meter, self._stats()

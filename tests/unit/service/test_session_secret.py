@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service.app import session_secret
+from service.parts import session_secret
 from service.settings import load
 
 TOKEN = "0123456789abcdef"
