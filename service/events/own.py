@@ -48,7 +48,7 @@ async def own_events(
 
 
 async def _page(store: EventStore, type: str, after: int) -> list[Event]:
-    cursor = encode_cursor("seq", Position(0, after))
+    cursor = encode_cursor("seq", Position(after, after))
     found = await store.query(
         EventQuery(type=type, order_by="seq", limit=PAGE_EVENTS, cursor=cursor, own=True)
     )

@@ -169,6 +169,7 @@ class _Matcher:
         query = self._query
         return (
             query.type in (None, event.type)
+            and (not query.own or (event.stream or "").startswith("$"))
             and query.correlation_id in (None, event.correlation_id)
             and query.stream in (None, event.stream)
             and (query.created_after is None or event.created_at >= query.created_after)

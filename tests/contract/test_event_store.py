@@ -17,6 +17,7 @@ from service.errors import (
     ShuttingDown,
     VersionConflict,
 )
+from service.events.own import newest_own, own_events
 from service.events.sqlite import SqliteEventStore
 from service.events.store import EventQuery, EventStore, Page, Write
 from service.schema import Event, OrderBy
@@ -104,6 +105,34 @@ class EventStoreContract:
         stored = await store.append_batch(writes)
         assert [one.id for one in stored] == [write.id for write in writes]
         assert [one.seq for one in stored] == list(range(1, 301))
+
+    async def test_own_events_are_those_of_own_streams_in_order_of_seq(
+        self, store: EventStore
+    ) -> None:
+        kinds = ["a", "b", "a", "other", "b", "a"] * 200
+        for part in range(0, len(kinds), 300):
+            await store.append_batch(
+                [
+                    make_write(
+                        type=kind, stream=f"${kind}/{number}" if number % 3 else f"s{number}"
+                    )
+                    for number, kind in enumerate(kinds[part : part + 300], start=part)
+                ]
+            )
+        expected = [
+            (number + 1, kind)
+            for number, kind in enumerate(kinds)
+            if kind in ("a", "b") and number % 3
+        ]
+        found = [(event.seq, event.type) async for event in own_events(store, ["b", "a"])]
+        assert found == expected
+        later = [(event.seq, event.type) async for event in own_events(store, ["a", "b"], 600)]
+        assert later == [pair for pair in expected if pair[0] > 600]
+        newest = await newest_own(store, "a")
+        assert newest is not None
+        assert newest.seq == max(seq for seq, kind in expected if kind == "a")
+        assert await newest_own(store, "absent") is None
+        assert [event async for event in own_events(store, ["absent"])] == []
 
     async def test_an_empty_batch_stores_nothing(self, store: EventStore) -> None:
         assert await store.append_batch([]) == []

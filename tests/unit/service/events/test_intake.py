@@ -189,6 +189,8 @@ def test_depth_is_counted_over_the_whole_body(levels: int) -> None:
         (b'{"type":"t","created_at":"yesterday"}', "created_at"),
         (b'{"type":"t","created_at":"0001-01-01T00:00:00+23:59"}', "created_at"),
         (b'{"type":"t","expected_version":1}', "stream"),
+        (b'{"type":"t","stream":"$config/a"}', "the node's own"),
+        (b'{"type":"t","stream":"$"}', "the node's own"),
         (b'{"type":"t","stream":"s","expected_version":-1}', "expected_version"),
         (b'{"type":"t","stream":"s","expected_version":"1"}', "expected_version"),
         (b'{"type":"t","unknown":1}', "unknown"),

@@ -105,6 +105,19 @@ def test_a_stream_in_its_order_is_read_by_version(
     assert not any("TEMP B-TREE" in step for step in steps)
 
 
+@pytest.mark.parametrize("order", ["seq", "-seq"])
+def test_own_events_of_a_type_are_read_by_their_index(
+    database: sqlite3.Connection, order: OrderBy
+) -> None:
+    query = EventQuery(type="t", order_by=order, own=True)
+    sign = ">" if order == "seq" else "<"
+    continued = plan(database, query, Position(0, 5))
+    assert seeks(continued) == [
+        f"SEARCH events USING INDEX ix_events_own (type=? AND rowid{sign}?)"
+    ]
+    assert not any("TEMP B-TREE" in step for step in (*continued, *plan(database, query)))
+
+
 def test_every_combination_of_filters_has_a_plan(database: sqlite3.Connection) -> None:
     """INDEXED BY makes SQLite refuse a statement whose index cannot serve it."""
     flags = product((False, True), repeat=7)

@@ -16,8 +16,10 @@ import pytest
 
 from service.errors import FoundationError, StorageError
 from service.events.database import Database
+from service.events.own import own_events
 from service.events.sqlite import SqliteEventStore
 from service.events.store import EventQuery
+from service.events.tables import SCHEMA_VERSION
 from tests.event import make_write
 
 _opened: list[SqliteEventStore] = []
@@ -185,6 +187,24 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
     with pytest.raises(StorageError, match="schema version 99"):
         await open_store(path)
     assert not store_threads()
+
+
+async def test_a_database_of_the_first_schema_is_migrated(path: Path) -> None:
+    store = await open_store(path)
+    kept = await store.append(make_write(type="kept"))
+    await store.append(make_write(type="own", stream="$part/1"))
+    await store.close()
+    older = sqlite3.connect(path)
+    older.execute("DROP INDEX ix_events_own")
+    older.execute("PRAGMA user_version = 1")
+    older.close()
+    store = await open_store(path)
+    assert (await store.get(kept.id)).type == "kept"
+    assert [event.seq async for event in own_events(store, ["own"])] == [2]
+    await store.close()
+    migrated = sqlite3.connect(path)
+    assert migrated.execute("PRAGMA user_version").fetchall() == [(SCHEMA_VERSION,)]
+    migrated.close()
 
 
 async def test_an_empty_file_becomes_a_database(path: Path) -> None:
