@@ -30,6 +30,7 @@ from service.schema import Health
 from service.settings import Settings
 from service.slowlane import Ingredients, slow_lane
 from service.telemetry.meter import Meter
+from service.telemetry.series import Telemetry
 
 if sys.version_info < (3, 14):
     # FastAPI imports this with its first route, for 90 ms: once before the fork, not in each node.
@@ -57,8 +58,9 @@ class Node:
         self.meter = meter
         self.stopping = asyncio.Event()
         self.emulation = EmulatedLatency(settings.emulated_latency)
+        self.telemetry = Telemetry(settings.telemetry_series)
         self.parts = build_parts(
-            Base(settings, url, store, meter, self.emulation, wall_clock_us, log)
+            Base(settings, url, store, meter, self.emulation, wall_clock_us, log, self.telemetry)
         )
         self.connections: Callable[[], int] = lambda: 0
         self._recoveries: list[asyncio.Task[None]] = []

@@ -28,6 +28,7 @@ from service.schema import MAX_BATCH_EVENTS, AuditRequest, Health, NewEvent, Pro
 from service.settings import Settings
 from service.slowlane import Ingredients, slow_lane
 from service.telemetry.meter import Meter
+from service.telemetry.series import Telemetry
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 _MODELS: Final[tuple[type[BaseModel], ...]] = (NewEvent, AuditRequest, Problem)
@@ -55,6 +56,7 @@ def document() -> dict[str, Any]:
         EmulatedLatency(0),
         wall_clock_us,
         structlog.get_logger(),
+        Telemetry(),
     )
     parts = build_parts(base)
     intake = Intake(IntakeLimits(), wall_clock_us)

@@ -22,6 +22,7 @@ from service.events.store import EventStore
 from service.schema import ComponentHealth
 from service.settings import Settings
 from service.telemetry.meter import Meter
+from service.telemetry.series import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Base:
     emulation: EmulatedLatency
     clock_us: Callable[[], int]
     log: FilteringBoundLogger
+    telemetry: Telemetry
 
 
 class Part:

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     session_ttl_s: Annotated[int, Field(ge=1, le=7 * 86_400)] = 3_600
     saas_require_session: bool = False
 
+    # Telemetry
+    telemetry_series: Annotated[int, Field(ge=10, le=100_000)] = 2_000
+
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
