@@ -9,7 +9,10 @@ options before the load starts. Life cycle of one run:
    second after the tick.
 3. From then on each tick hands over what the profile plans for the elapsed time, in the first half
    of a second of the profile: a tick that comes later waits for the next second.
-4. After the profile's end it asks for 0 users until they have stopped or `drain_timeout_s` passed,
+4. Users of classes with Locust's `fixed_count` are asked for in addition, from the first tick to
+   the profile's end. Locust starts them before all others and takes users away in reverse order,
+   so that steps leave them alone.
+5. After the profile's end it asks for 0 users until they have stopped or `drain_timeout_s` passed,
    then returns None, upon which Locust ends the run.
 
 The web UI may start another run on the same object: it begins at 1 again. A tick must not
@@ -88,6 +91,15 @@ class PhasedShape(LoadTestShape):
         self.plan = self.profile.scaled(time=time_scale, load=load_scale)
         self._drain_timeout_s = drain_timeout_s
 
+    @property
+    def fixed_users(self) -> int:
+        """Users beside the profile: the sum of `fixed_count`. The load scale leaves them alone.
+
+        Of `classes`, or of those that Locust runs, which the web UI's class picker may change.
+        """
+        classes = self.classes or (() if self.runner is None else self.runner.user_classes)
+        return sum(one.fixed_count for one in classes)
+
     def reset_time(self) -> None:
         """Second 0 is `LEAD_S` from now, so that the first users are up when it begins.
 
@@ -113,7 +125,7 @@ class PhasedShape(LoadTestShape):
         elapsed_s = self.elapsed_s()
         if elapsed_s >= self.plan.duration_s and self._drained(elapsed_s):
             return None
-        step = step_at(self.plan, elapsed_s, previous)
+        step = step_at(self.plan, elapsed_s, previous, self.fixed_users)
         if self._last is None or step.users != self._last.users or previous != self._last.users:
             self._last = step
         # The same tuple as before makes Locust leave the users alone.

@@ -30,35 +30,40 @@ class Step:
     spawn_rate: float
 
 
-def users_at_tick(profile: Profile, t_s: float) -> int:
-    """Users to hand over at `t_s` seconds: ceil(max of target over [t, t + 1 s]).
+def users_at_tick(profile: Profile, t_s: float, fixed_users: int = 0) -> int:
+    """Users to hand over at `t_s` seconds: ceil(max of target over [t, t + 1 s]) + fixed users.
 
     An upward step is handed over up to a second early, a downward step never: its old level is
     still in the interval at every moment before it. Before second 0 the users of second 0 are
-    asked for, from the end of the profile on none.
+    asked for, from the end of the profile on none. `fixed_users` run beside the profile, as many
+    at every moment of it (D12).
     """
     if t_s >= profile.duration_s:
         return 0
     start_s, end_s = max(0.0, t_s), max(0.0, t_s + LOOKAHEAD_S)
-    return math.ceil(profile.peak(start_s, end_s) - _ROUNDING)
+    return math.ceil(profile.peak(start_s, end_s) - _ROUNDING) + fixed_users
 
 
-def step_at(profile: Profile, t_s: float, previous_users: int) -> Step:
+def step_at(profile: Profile, t_s: float, previous_users: int, fixed_users: int = 0) -> Step:
     """The tick at `t_s`, after one that asked for `previous_users`.
 
     The spawn rate is the whole difference per second, hence one batch; Locust refuses a rate of 0.
     """
-    users = users_at_tick(profile, t_s)
+    users = users_at_tick(profile, t_s, fixed_users)
     return Step(users, float(max(1, abs(users - previous_users))))
 
 
-def planned_users(profile: Profile) -> tuple[int, ...]:
+def planned_users(profile: Profile, fixed_users: int = 0) -> tuple[int, ...]:
     """What ticks at 0 s, 1 s, 2 s … hand over: one number per begun second of the profile."""
-    return tuple(users_at_tick(profile, float(s)) for s in range(math.ceil(profile.duration_s)))
+    seconds = range(math.ceil(profile.duration_s))
+    return tuple(users_at_tick(profile, float(s), fixed_users) for s in seconds)
 
 
 def planned_user_seconds(profile: Profile) -> tuple[float, ...]:
-    """The integral of the profile over each of its begun seconds, for *achieved*."""
+    """The integral of the profile over each of its begun seconds, for *achieved*.
+
+    Users beside the profile are not in it: what they send is not what the plan is about.
+    """
     return tuple(
         profile.integral(float(s), float(s + 1)) for s in range(math.ceil(profile.duration_s))
     )

@@ -112,6 +112,15 @@ class LoadSide:
         """Seconds since second 0 of the profile; negative before it."""
         return (wall_us(time.perf_counter()) - self.plan.origin_us) / 1e6
 
+    @property
+    def phase(self) -> str | None:
+        """The profile's phase now."""
+        return self.plan.phase_at(self.elapsed_s())
+
+    def observe(self, name: str, value: float) -> None:
+        """Record one value of a figure, now."""
+        self.recorder.observe(name, value, wall_us(time.perf_counter()))
+
     def run(self) -> None:
         """Ship once a second until the greenlet is killed; measures the loop's lag in between."""
         lag = gevent.spawn(self._measure_lag)

@@ -179,7 +179,7 @@ class Owner:
         profile, scales = self._shape.plan, self._options.time_scale * self._options.load_scale
         planned = Plan.of(
             profile,
-            users=planned_users(profile),
+            users=planned_users(profile, self._shape.fixed_users),
             user_seconds=planned_user_seconds(profile),
             mean_cycle_s=self._scenario.mean_cycle_s,
         )
@@ -187,7 +187,8 @@ class Owner:
         self._shape.reset_time()
         origin_us = self._shape.began_wall_us
         assert origin_us is not None
-        plan = RunPlan(folder.run_id, origin_us, self._options.seed, nodes)
+        phases = tuple(profile.phases())
+        plan = RunPlan(folder.run_id, origin_us, self._options.seed, nodes, phases)
         plan.publish(parsed_options(self._environment))
         book = RunBook(
             folder,

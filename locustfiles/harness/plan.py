@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from locustfiles.harness.target import Node, with_role
+from shapes.profile import Phase
 
 ATTRIBUTE = "foundation_plan"
 """Name of the plan among the parsed options; Locust sends every one of them to its workers."""
@@ -18,12 +19,16 @@ ATTRIBUTE = "foundation_plan"
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """`origin_us` is second 0 of the profile, in microseconds since the epoch."""
+    """`origin_us` is second 0 of the profile, in microseconds since the epoch.
+
+    `phases` are those of the scaled profile; there are none in a run without a profile.
+    """
 
     run_id: str
     origin_us: int
     seed: int
     nodes: tuple[Node, ...]
+    phases: tuple[Phase, ...] = ()
 
     def publish(self, options: argparse.Namespace) -> None:
         """Put the plan where Locust's spawn message takes it along."""
@@ -36,8 +41,16 @@ class RunPlan:
         if wire is None:
             raise LookupError("no run plan: the harness is strapped in after the users started")
         nodes = tuple(Node(n["name"], n["url"], tuple(n["roles"])) for n in wire["nodes"])
-        return cls(wire["run_id"], wire["origin_us"], wire["seed"], nodes)
+        phases = tuple(Phase(p["name"], p["start_s"], p["end_s"]) for p in wire["phases"])
+        return cls(wire["run_id"], wire["origin_us"], wire["seed"], nodes, phases)
 
     def urls_with_role(self, role: str) -> tuple[str, ...]:
         """The nodes that users with this target role load."""
         return tuple(node.url for node in with_role(self.nodes, role))
+
+    def phase_at(self, elapsed_s: float) -> str | None:
+        """Name of the phase in which that moment is; None outside of all of them."""
+        for phase in self.phases:
+            if phase.start_s <= elapsed_s < phase.end_s:
+                return phase.name
+        return None

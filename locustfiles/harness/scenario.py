@@ -37,18 +37,26 @@ class Cluster:
 class Scenario:
     """One locustfile's declaration.
 
-    `mean_cycle_s` is the mean time of a user's cycle (processing and thinking) when the target
-    adds nothing: what *achieved* is counted against. `connections_per_user` bounds the sockets
-    that one user holds. `stop_timeout_s` lets requests in flight end when users are removed.
-    `source_dir` is the locustfile's folder: the manifest names its git revision.
+    The shape's profile plans the users of all classes but those with Locust's `fixed_count`: they
+    run beside it from its first second to its last, never scaled (D12).
+
+    `mean_cycle_s` is the mean time of a planned user's cycle (processing and thinking) when the
+    target adds nothing: what *achieved* is counted against. None: the scenario has no such cycle,
+    and may not check *achieved*. `endpoint` is the pattern of the endpoints that planned users
+    load (`POST /v1/saas/*`), which *achieved* counts; None: all.
+
+    `connections_per_user` bounds the sockets that one user holds. `stop_timeout_s` lets requests in
+    flight end when users are removed. `source_dir` is the locustfile's folder: the manifest names
+    its git revision.
     """
 
     id: str
     cluster: Cluster
     users: tuple[type[User], ...]
     shape: type[PhasedShape]
-    mean_cycle_s: float
     checks: tuple[Check, ...]
     source_dir: Path
+    mean_cycle_s: float | None = None
+    endpoint: str | None = None
     connections_per_user: int = 1
     stop_timeout_s: float = 10.0

@@ -37,7 +37,7 @@ from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.worker import Worker
-from results.check import expanded, unknown_windows
+from results.check import Measure, expanded, unknown_windows
 from results.errors import ResultsError
 from results.timeline import Plan
 from results.verdict import ExitCode
@@ -174,7 +174,7 @@ def _check_descriptors(
         bool(processes) and isinstance(runner, MasterRunner)
     )
     check_descriptors(
-        peak_users=round(shape.plan.peak(0.0, shape.plan.duration_s)),
+        peak_users=round(shape.plan.peak(0.0, shape.plan.duration_s)) + shape.fixed_users,
         connections_per_user=scenario.connections_per_user,
         processes=processes or 1,
         is_required=carries_load,
@@ -200,16 +200,24 @@ def _require_declared(scenario: Scenario, environment: Environment) -> None:
             f"{scenario.id} declares other users than the locustfile has ({names}): declare every "
             "user class, and set `abstract = True` on those that are only bases"
         )
+    profile = scenario.shape.profile
+    if profile.peak(0.0, profile.duration_s) > 0 and all(one.fixed_count for one in found):
+        raise BadConfiguration(
+            f"{scenario.id} has a profile of users, but each of its classes has a fixed_count: "
+            "leave it out of the class that the profile is for, or plan steady(0, …)"
+        )
 
 
 def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
     """Raises BadConfiguration for checks that could only be found wrong after the run."""
     plan = Plan.of(
         shape.plan,
-        users=planned_users(shape.plan),
+        users=planned_users(shape.plan, shape.fixed_users),
         user_seconds=planned_user_seconds(shape.plan),
         mean_cycle_s=scenario.mean_cycle_s,
     )
+    if scenario.mean_cycle_s is None:
+        _refuse_achieved(scenario)
     windows = [RUN, *(window.name for window in phase_windows(plan))]
     try:
         expanded(scenario.checks, windows)
@@ -220,6 +228,15 @@ def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
             f"{scenario.id}: a check names the window {unknown[0]!r}, which there is not: use one "
             f"of {', '.join(windows)}, or 'phase:*'"
         )
+
+
+def _refuse_achieved(scenario: Scenario) -> None:
+    for check in scenario.checks:
+        if check.measure is Measure.ACHIEVED and check.mean_cycle_s is None:
+            raise BadConfiguration(
+                f"{scenario.id}: the check {check.id!r} counts against the plan, but no mean cycle "
+                "is declared: give the scenario (or the check) a mean_cycle_s, or leave it out"
+            )
 
 
 class _NoRateWarning(logging.Filter):

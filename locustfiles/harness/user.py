@@ -64,6 +64,22 @@ class FoundationUser(LeanHttpUser):
             self.client.connect(node)
         gevent.sleep(max(0.0, due_s - self._load_side.elapsed_s()))
 
+    @property
+    def phase(self) -> str | None:
+        """Name of the profile's phase at this moment, the same in every process; None outside.
+
+        Before second 0, in the second in which the first users start, there is none either.
+        """
+        return self._load_side.phase
+
+    def observe(self, name: str, value: float = 1.0) -> None:
+        """Record one value of the figure `name`, which `results.check.figure` checks.
+
+        It counts in the second in which it is observed. At most 100 names in a run, finite values
+        (ValueError otherwise). It is no request: latencies and error rates do not know it.
+        """
+        self._load_side.observe(name, value)
+
     def pick(self, choices: Sequence[T]) -> T:
         """One of `choices`, uniformly, from this user's own stream."""
         return choices[int(self.random.random() * len(choices))]
