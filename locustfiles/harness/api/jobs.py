@@ -1,0 +1,86 @@
+"""Background jobs of a node (P1-10): `foundation.jobs`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from locustfiles.harness.caller import NOTHING, Caller, Mismatch, write_id_of
+from locustfiles.harness.http.response import Response
+
+JOBS_NAME = "/v1/jobs"
+JOB_NAME = "/v1/jobs/{id}"
+
+JobKind = Literal[
+    "email_delivery",
+    "report_generation",
+    "data_cleanup",
+    "analytics_aggregation",
+    "backup_creation",
+]
+KINDS: tuple[JobKind, ...] = (
+    "email_delivery",
+    "report_generation",
+    "data_cleanup",
+    "analytics_aggregation",
+    "backup_creation",
+)
+
+
+class Job(NamedTuple):
+    """A job's state: queued, running, completed or failed."""
+
+    id: bytes
+    kind: str
+    state: str
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("completed", "failed")
+
+
+class JobClient:
+    """Submits jobs and waits for them."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def submit(
+        self,
+        kind: JobKind,
+        payload: dict[str, Any] | None = None,
+        *,
+        node: str | None = None,
+        write_id: bytes | None = None,
+    ) -> Job | None:
+        """Queue one job; it is on disk when this returns."""
+        key, text = write_id_of(write_id)
+        caller = self._caller
+        return caller.send(
+            "POST",
+            caller.url(node, JOBS_NAME),
+            JOBS_NAME,
+            lambda reply: _job(reply, key),
+            body=orjson.dumps({"id": text, "kind": kind, "payload": payload or NOTHING}),
+            write_id=key,
+        )
+
+    def get(self, job: bytes, *, wait_s: float = 0.0, node: str | None = None) -> Job | None:
+        """The job's state, once it is over or after `wait_s` (at most 20, below the timeout)."""
+        caller = self._caller
+        return caller.send(
+            "GET",
+            caller.url(node, f"/v1/jobs/{UUID(bytes=job)}"),
+            JOB_NAME,
+            lambda reply: _job(reply, job),
+            params={"wait_s": f"{wait_s:g}"},
+        )
+
+
+def _job(reply: Response, key: bytes) -> Job:
+    fields = orjson.loads(reply.content)
+    if UUID(fields["id"]).bytes != key:
+        raise Mismatch("another id")
+    return Job(key, fields["kind"], fields["state"])

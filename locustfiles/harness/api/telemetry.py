@@ -1,0 +1,108 @@
+"""Telemetry of a node (A-6), and its timed test job (F1-5): `foundation.telemetry`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from locustfiles.harness.caller import NOTHING, Caller, Mismatch, write_id_of
+from locustfiles.harness.http.response import Response
+
+COUNTERS_NAME = "/v1/telemetry/counters"
+GAUGES_NAME = "/v1/telemetry/gauges"
+MEASUREMENTS_NAME = "/v1/telemetry/measurements"
+ALL_NAME = "/v1/telemetry"
+TEST_SUITE_NAME = "/v1/dev/test-suite"
+
+
+class TestSuite(NamedTuple):
+    """What the node's small test job found, timed by the node itself."""
+
+    tests: int
+    failures: int
+    duration_ms: float
+
+
+class TelemetryClient:
+    """Emits to a node and reads back. A path is text such as `dev/file_saves`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def count(
+        self,
+        path: str,
+        tags: Mapping[str, str] = NOTHING,
+        value: float = 1,
+        *,
+        node: str | None = None,
+    ) -> bool | None:
+        """Add to a counter; a retry of the same request is not counted again."""
+        _, text = write_id_of(None)
+        body = {"id": text, "path": path, "value": value, "tags": tags}
+        return self._emit(COUNTERS_NAME, body, node)
+
+    def gauge(
+        self, path: str, value: float, tags: Mapping[str, str] = NOTHING, *, node: str | None = None
+    ) -> bool | None:
+        """Set a gauge."""
+        return self._emit(GAUGES_NAME, {"path": path, "value": value, "tags": tags}, node)
+
+    def measure(
+        self,
+        path: str,
+        duration_ms: float,
+        tags: Mapping[str, str] = NOTHING,
+        *,
+        node: str | None = None,
+    ) -> bool | None:
+        """Add one measured duration."""
+        _, text = write_id_of(None)
+        body = {"id": text, "path": path, "duration_ms": duration_ms, "tags": tags}
+        return self._emit(MEASUREMENTS_NAME, body, node)
+
+    def counters(
+        self, prefix: str | None = None, *, node: str | None = None
+    ) -> dict[str, float] | None:
+        """Counters by path, the tags summed up."""
+        caller = self._caller
+
+        def read(reply: Response) -> dict[str, float]:
+            found: dict[str, float] = {}
+            for series in orjson.loads(reply.content)["counters"]:
+                found[series["path"]] = found.get(series["path"], 0) + series["value"]
+            return found
+
+        params = None if prefix is None else {"prefix": prefix}
+        return caller.send("GET", caller.url(node, ALL_NAME), ALL_NAME, read, params=params)
+
+    def run_test_suite(self, *, node: str | None = None) -> TestSuite | None:
+        """Have the node run its small test job and measure it."""
+        key, text = write_id_of(None)
+        caller = self._caller
+
+        def read(reply: Response) -> TestSuite:
+            fields = orjson.loads(reply.content)
+            return TestSuite(fields["tests"], fields["failures"], fields["duration_ms"])
+
+        return caller.send(
+            "POST",
+            caller.url(node, TEST_SUITE_NAME),
+            TEST_SUITE_NAME,
+            read,
+            body=orjson.dumps({"id": text}),
+            write_id=key,
+        )
+
+    def _emit(self, name: str, body: dict[str, Any], node: str | None) -> bool | None:
+        caller = self._caller
+
+        def read(reply: Response) -> bool:
+            fields = orjson.loads(reply.content)
+            if fields["accepted"] + fields.get("duplicates", 0) != 1:
+                raise Mismatch("another count")
+            return True
+
+        return caller.send("POST", caller.url(node, name), name, read, body=orjson.dumps(body))
