@@ -42,6 +42,7 @@ HARNESS_NAMES = frozenset(
         "RUN_ID",
         "RESULTS_DIR",
         "BASELINE",
+        "TARGET_METRICS",
     }
 )
 """Names of the same prefix that belong to the load side; a node reads of these only RUN_ID."""

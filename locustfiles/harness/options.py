@@ -19,9 +19,11 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.http.origin import parse_origin, split_absolute
 from results.verdict import ExitCode
 
 MAX_CLUSTER_SIZE = 20
+MAX_METRICS_URLS = 20
 MAX_SCALE = 1000.0
 LOOPBACK = "127.0.0.1"
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -29,7 +31,10 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for, validated. `nodes` is empty unless a target was named."""
+    """What the user asked for, validated. `nodes` is empty unless a target was named.
+
+    `target_metrics` are whole URLs of Prometheus text, one per host and port.
+    """
 
     nodes: tuple[str, ...]
     cluster_size: int | None
@@ -38,6 +43,7 @@ class Options:
     seed: int
     run_id: str | None
     results_dir: str
+    target_metrics: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, environment: Environment) -> Options:
@@ -60,11 +66,13 @@ class Options:
             seed=parsed.seed,
             run_id=parsed.run_id,
             results_dir=parsed.results_dir,
+            target_metrics=tuple(parsed.target_metrics or ()),
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For the manifest."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """For the manifest. A query is left out: it may hold a key."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return values | {"target_metrics": [url.partition("?")[0] for url in self.target_metrics]}
 
 
 def parsed_options(environment: Environment) -> argparse.Namespace:
@@ -102,6 +110,44 @@ def node_urls(text: str) -> list[str]:
         raise argparse.ArgumentTypeError("no URL given: write http://host:port,http://host:port")
     if len(set(urls)) < len(urls):
         raise argparse.ArgumentTypeError("a node is named twice")
+    return urls
+
+
+def metrics_urls(text: str) -> list[str]:
+    """`http://a:1,https://b/stats/prometheus` -> its URLs, with `/metrics` where no path is given.
+
+    Raises ArgumentTypeError; what it says holds neither a password nor a query.
+    """
+    urls, labels = [], set()
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        shown = part.partition("?")[0]
+        if "@" in part.split("://", 1)[-1].partition("/")[0]:
+            raise argparse.ArgumentTypeError(
+                "the URL of a metrics endpoint holds no user or password: leave out what is before "
+                "the '@', and let the service serve its metrics to this machine"
+            )
+        if "#" in part or not part.isprintable() or " " in part:
+            raise argparse.ArgumentTypeError(f"{shown!r} has a '#', a space or a control character")
+        try:
+            origin = parse_origin(part)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{shown!r} is not the URL of a metrics endpoint: write it as "
+                "http://host:port/metrics"
+            ) from None
+        if origin.label in labels:
+            raise argparse.ArgumentTypeError(
+                f"{origin.label} is named twice: its samples could not be told apart"
+            )
+        labels.add(origin.label)
+        target = split_absolute(part)[1]
+        urls.append(origin.url + (target if target.startswith("/") else f"/metrics{target}"))
+    if not urls:
+        raise argparse.ArgumentTypeError("no URL given: write http://host:port/metrics")
+    if len(urls) > MAX_METRICS_URLS:
+        raise argparse.ArgumentTypeError(
+            f"{len(urls)} URLs are too many: at most {MAX_METRICS_URLS} are sampled"
+        )
     return urls
 
 
@@ -208,6 +254,13 @@ def add_options(parser: LocustArgumentParser) -> None:
         default="results/runs",
         metavar="DIR",
         help="Where run folders are written (default: results/runs).",
+    )
+    add(
+        "target-metrics",
+        type=metrics_urls,
+        metavar="URL,URL",
+        help="Also sample these Prometheus endpoints every second (a service of your own, a "
+        "database); the path is /metrics unless the URL has one.",
     )
     _exit_with_bad_configuration(parser)
 
