@@ -7,6 +7,7 @@ place and the field. This module must not know any format.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 
 LARGEST = 2**63 - 1
@@ -40,6 +41,10 @@ class Fields:
         if unknown:
             raise ValueError(f"{self._where}: unknown field {unknown[0]!r}")
 
+    def has(self, name: str) -> bool:
+        """Whether a field is there that may be absent."""
+        return name in self._data
+
     def is_null(self, name: str) -> bool:
         return self._take(name) is None
 
@@ -60,12 +65,24 @@ class Fields:
         return value
 
     def number(self, name: str) -> float:
-        value = self._take(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(name, "a number", value)
+        value = self._number(name)
         if abs(value) > LARGEST or not math.isfinite(value):
             raise ValueError(f"{self._where}: {name!r} must be finite and below 2^63")
         return float(value)
+
+    def finite(self, name: str) -> float:
+        """A sum of many, which may be beyond 2^63."""
+        value = self._number(name)
+        if not -sys.float_info.max <= value <= sys.float_info.max:
+            # Also true of NaN, and of an integer that no float holds.
+            raise ValueError(f"{self._where}: {name!r} must be finite")
+        return float(value)
+
+    def _number(self, name: str) -> int | float:
+        value = self._take(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(name, "a number", value)
+        return value
 
     def optional_number(self, name: str) -> float | None:
         return None if self.is_null(name) else self.number(name)

@@ -18,6 +18,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 
+from results.figure import (
+    FURTHER_FIGURES,
+    MAX_FIGURES,
+    Tally,
+    validated_name,
+    validated_value,
+)
 from results.histogram import EncodedHistogram, Histogram
 from results.sample import Outcome, Sample
 from results.second import EndpointSecond, NodeSecond, SecondReport
@@ -54,13 +61,17 @@ class _Cell:
 
 
 class _Bin:
-    """One second: cells by endpoint, and [ended, errors] by node."""
+    """One second: cells by endpoint, [ended, errors] by node, and figures by name.
 
-    __slots__ = ("cells", "nodes", "samples", "second")
+    `samples` counts requests and observations.
+    """
+
+    __slots__ = ("cells", "figures", "nodes", "samples", "second")
 
     def __init__(self, second: int) -> None:
         self.second = second
         self.cells: dict[str, _Cell] = {}
+        self.figures: dict[str, Tally] = {}
         self.nodes: dict[str, list[int]] = {}
         self.samples = 0
 
@@ -88,6 +99,7 @@ class Recorder:
         self._max_pending = max_pending_samples
         self._slice = slice_samples
         self._names: set[str] = set()
+        self._figure_names: set[str] = set()
         self._open: _Bin | None = None
         self._late: dict[int, _Bin] = {}
         self._closed: deque[_Bin] = deque()
@@ -123,6 +135,32 @@ class Recorder:
         if outcome is not Outcome.OK:
             counts[1] += 1
             cell.errors[outcome] = cell.errors.get(outcome, 0) + 1
+
+    def observe(self, name: str, value: float, at_us: int) -> None:
+        """Count one figure, at a moment in microseconds since the epoch.
+
+        Raises ValueError when the name is no short printable text or the value is not finite.
+        Names beyond `MAX_FIGURES` are counted as `FURTHER_FIGURES`.
+        """
+        key = name if name in self._figure_names else self._new_figure(name)
+        number = validated_value(key, value)
+        second = (at_us - self._origin_us) // _SECOND_US
+        bin_ = self._open
+        if bin_ is None or bin_.second != second:
+            bin_ = self._bin_of(second)
+        bin_.samples += 1
+        tally = bin_.figures.get(key)
+        if tally is None:
+            tally = bin_.figures[key] = Tally()
+        tally.add(number)
+
+    def _new_figure(self, name: str) -> str:
+        """The name that it is counted under: its own while there is room."""
+        validated_name(name)
+        if len(self._figure_names) >= MAX_FIGURES:
+            return FURTHER_FIGURES
+        self._figure_names.add(name)
+        return name
 
     def _new_cell(self, bin_: _Bin, name: str) -> _Cell:
         if name not in self._names:
@@ -190,6 +228,7 @@ class Recorder:
                 endpoints,
                 {node: NodeSecond(*counts) for node, counts in bin_.nodes.items()},
                 self.dropped,
+                {name: tally.figure() for name, tally in bin_.figures.items()},
             )
             self.sequence += 1
             yield report

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from results.field import Fields
+from results.figure import Figure, figures_from
 from results.histogram import EncodedHistogram
 
 
@@ -48,7 +49,8 @@ class SecondReport:
     """`sequence` counts a source's reports from 0; `second` is relative to the run's origin.
 
     `dropped` counts the samples that this source has thrown away so far because nobody shipped
-    its reports: anything but 0 voids the run.
+    its reports: anything but 0 voids the run. `figures` are what users observed in the second; a
+    report may hold nothing else.
     """
 
     source: str
@@ -57,8 +59,10 @@ class SecondReport:
     endpoints: Mapping[str, EndpointSecond]
     nodes: Mapping[str, NodeSecond] = field(default_factory=dict)
     dropped: int = 0
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
+        figures = {name: figure.as_list() for name, figure in self.figures.items()}
         return {
             "source": self.source,
             "sequence": self.sequence,
@@ -66,6 +70,8 @@ class SecondReport:
             "dropped": self.dropped,
             "endpoints": {name: _endpoint_dict(e) for name, e in self.endpoints.items()},
             "nodes": {name: [n.ended, n.errors] for name, n in self.nodes.items()},
+            # Absent when empty, as in every timeline from before there were figures.
+            **({"figures": figures} if figures else {}),
         }
 
     @classmethod
@@ -81,6 +87,7 @@ class SecondReport:
                 name: _endpoint(value, name) for name, value in fields.table("endpoints").items()
             },
             nodes={name: _node(value, name) for name, value in fields.table("nodes").items()},
+            figures=figures_from(fields.table("figures")) if fields.has("figures") else {},
         )
         fields.end()
         return report

@@ -68,6 +68,7 @@ class Plan:
 
     `user_seconds[i]` is the profile's integral over second i, and `mean_cycle_s` the mean time of
     a user's cycle: together the starts that *achieved* expects. None: the scenario has no cycle.
+    `endpoint` is a name or pattern of the requests that the cycle is about; None: of all.
     """
 
     duration_s: float
@@ -75,6 +76,7 @@ class Plan:
     users: tuple[int, ...]
     user_seconds: tuple[float, ...]
     mean_cycle_s: float | None = None
+    endpoint: str | None = None
 
     @classmethod
     def of(
@@ -84,10 +86,13 @@ class Plan:
         users: Sequence[int],
         user_seconds: Sequence[float],
         mean_cycle_s: float | None,
+        endpoint: str | None = None,
     ) -> Plan:
         """From a profile and `planned_users`, `planned_user_seconds` of `shapes.phased`."""
         phases = tuple(PlannedPhase(p.name, p.start_s, p.end_s) for p in profile.phases())
-        return cls(profile.duration_s, phases, tuple(users), tuple(user_seconds), mean_cycle_s)
+        return cls(
+            profile.duration_s, phases, tuple(users), tuple(user_seconds), mean_cycle_s, endpoint
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,18 @@ class Health:
 
     t_s: float
     source: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSample:
+    """How one node of the target was at `t_s`, by its own metrics (X-29); all values are finite.
+
+    Those that are made of two readings (CPU, means, rates) speak for the time between them.
+    """
+
+    t_s: float
+    node: str
     values: Mapping[str, float]
 
 
@@ -153,6 +170,7 @@ class Timeline:
     end: End | None = None
     torn: bool = False
     duplicates: int = 0
+    target: tuple[TargetSample, ...] = ()
 
     def lost_reports(self) -> dict[str, int]:
         """Reports that are known to have been sent and are not here, by source."""
@@ -202,6 +220,7 @@ class TimelineWriter:
             raise
 
     def plan(self, plan: Plan) -> None:
+        endpoint = {} if plan.endpoint is None else {"endpoint": plan.endpoint}
         self._write(
             "plan",
             duration_s=plan.duration_s,
@@ -209,6 +228,7 @@ class TimelineWriter:
             phases=[[p.name, p.start_s, p.end_s] for p in plan.phases],
             users=list(plan.users),
             user_seconds=list(plan.user_seconds),
+            **endpoint,
         )
 
     def checks(self, checks: Sequence[Mapping[str, object]]) -> None:
@@ -224,6 +244,9 @@ class TimelineWriter:
 
     def health(self, health: Health) -> None:
         self._write("health", t_s=health.t_s, source=health.source, values=dict(health.values))
+
+    def target(self, sample: TargetSample) -> None:
+        self._write("target", t_s=sample.t_s, node=sample.node, values=dict(sample.values))
 
     def annotation(self, annotation: Annotation) -> None:
         self._write("annotation", t_s=annotation.t_s, label=annotation.label, text=annotation.text)

@@ -23,6 +23,7 @@ from results.timeline import (
     Plan,
     PlannedPhase,
     Progress,
+    TargetSample,
     Timeline,
 )
 
@@ -72,6 +73,7 @@ class _Collected:
         self.reports: list[SecondReport] = []
         self.progress: list[Progress] = []
         self.health: list[Health] = []
+        self.target: list[TargetSample] = []
         self.annotations: list[Annotation] = []
         self.end: End | None = None
         self.torn = False
@@ -100,6 +102,8 @@ class _Collected:
                 self.health.append(
                     Health(fields.number("t_s"), fields.text("source"), fields.numbers("values"))
                 )
+            case "target":
+                self.target.append(_target(fields))
             case "annotation":
                 self.annotations.append(
                     Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
@@ -145,6 +149,7 @@ class _Collected:
             self.end,
             self.torn,
             self.duplicates,
+            tuple(self.target),
         )
 
 
@@ -167,6 +172,10 @@ def _progress(fields: Fields, *, has_plan: bool) -> Progress:
     return Progress(fields.number("t_s"), fields.whole("users", least=0), planned)
 
 
+def _target(fields: Fields) -> TargetSample:
+    return TargetSample(fields.number("t_s"), fields.text("node"), fields.numbers("values"))
+
+
 def _plan(fields: Fields) -> Plan:
     plan = Plan(
         duration_s=fields.number("duration_s"),
@@ -174,6 +183,7 @@ def _plan(fields: Fields) -> Plan:
         phases=tuple(_phase(item) for item in fields.items("phases")),
         users=tuple(fields.wholes("users")),
         user_seconds=tuple(fields.number_list("user_seconds")),
+        endpoint=fields.text("endpoint") if fields.has("endpoint") else None,
     )
     edge_s = 0.0
     for phase in plan.phases:
@@ -182,6 +192,8 @@ def _plan(fields: Fields) -> Plan:
         edge_s = phase.end_s
     if plan.mean_cycle_s is not None and plan.mean_cycle_s <= 0:
         raise ValueError(f"plan: 'mean_cycle_s' must be above 0, not {plan.mean_cycle_s}")
+    if plan.endpoint == "":
+        raise ValueError("plan: 'endpoint' is empty: leave it out to count every request")
     return plan
 
 
