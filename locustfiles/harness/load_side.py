@@ -65,6 +65,7 @@ class LoadSide:
         self.source = source
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
         self.reconnects = 0
+        self.unmet: set[str] = set()
         self._worker_index = worker_index
         self._user_numbers = itertools.count()
         self._users = users

@@ -6,6 +6,7 @@ module must not know any scenario.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Sequence
 from typing import ClassVar, TypeVar
@@ -18,7 +19,12 @@ from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.load_side import LoadSide, first_request_delay_s
 from locustfiles.harness.target import client_token
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+UNMET = "unmet"
+"""The figure of `expect`."""
 
 CONNECT_WITHIN_S = 0.4
 """A tick's users connect within this time; the first of their requests follow at half a second."""
@@ -79,6 +85,17 @@ class FoundationUser(LeanHttpUser):
         (ValueError otherwise). It is no request: latencies and error rates do not know it.
         """
         self._load_side.observe(name, value)
+
+    def expect(self, holds: bool, what: str) -> None:
+        """State what must hold of what the target answered: the figure `unmet` gets 0 or 1.
+
+        A scenario checks it with `figure("unmet", "sum", at_most=0)`; without a single statement
+        that is INCONCLUSIVE. The first breach of each `what` in a process is logged as an error.
+        """
+        self._load_side.observe(UNMET, float(not holds))
+        if not holds and what not in self._load_side.unmet:
+            self._load_side.unmet.add(what)
+            logger.error("not as expected: %s (%s)", what, self.nodes[0])
 
     def pick(self, choices: Sequence[T]) -> T:
         """One of `choices`, uniformly, from this user's own stream."""
