@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,9 @@ METADATA_PREFIX = "metadata."
 MAX_LIMIT = 1_000
 MAX_METADATA_FILTERS = 8
 MAX_VALUE_CHARS = 1_000
+
+POSITION: Final[dict[str, Any]] = {"pattern": "^[0-9]{1,18}$"}
+"""How OpenAPI describes what `position` reads, but for the last digits below 2^63."""
 
 
 def _number(value: object) -> object:

@@ -16,7 +16,7 @@ from service.errors import InvalidInput, Overloaded
 from service.events.store import EventStore
 from service.fastlane import FastLane
 from service.feed_stream import FeedResponse, FeedSource
-from service.query_string import parse, position, unknown
+from service.query_string import POSITION, parse, position, unknown
 from service.schema import (
     AuditReply,
     BatchReceipt,
@@ -100,8 +100,10 @@ def event_routes(
     @router.get("/feed", responses={200: {"content": {"text/event-stream": {}}}, **problems()})
     async def follow_events(
         request: Request,
-        after: Annotated[str | None, Query(description="a seq; 0 for all")] = None,
-        last_event_id: Annotated[str | None, Header()] = None,
+        after: Annotated[
+            str | None, Query(description="a seq; 0 for all", json_schema_extra=POSITION)
+        ] = None,
+        last_event_id: Annotated[str | None, Header(json_schema_extra=POSITION)] = None,
     ) -> Response:
         """Every event with seq > `after` as server-sent events: catch-up, then live (G8).
 

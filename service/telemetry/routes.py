@@ -15,7 +15,10 @@ from service.twin import problems
 def system_routes(health: Callable[[], Health], exposition: Exposition) -> APIRouter:
     router = APIRouter(tags=["node"])
 
-    @router.get("/health", response_model=Health, responses={503: {"model": Health}})
+    refused = problems()
+    refused[503] = {"model": Health, **refused[503], "description": "it is down, or overloaded"}
+
+    @router.get("/health", response_model=Health, responses=refused)
     async def get_health() -> Response:
         """The node and its components: 200 while it serves (up or degraded), 503 when down."""
         state = health()

@@ -1,0 +1,148 @@
+"""Sends a running node requests made from its own OpenAPI document, and judges every answer.
+
+    python -m tests.contract.fuzz --url http://127.0.0.1:8001 --seed 7 --examples 20
+    python -m tests.contract.fuzz --url http://127.0.0.1:8001 --seed 7 --requests 100000
+
+Prints one JSON object as its last line: requests, by status, by operation, faults (the first few
+with the bytes that repeat them). Exit code 0 when there is no fault, else 1. A process of its own,
+so that what is generated depends on nothing that a test session has loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from schemathesis import GenerationMode
+
+from tests.contract.fuzz.connection import Connection, NoAnswer
+from tests.contract.fuzz.judge import faults
+from tests.contract.fuzz.mutate import mutate
+from tests.contract.fuzz.request import FuzzRequest, generate, operations
+
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+_KEPT = 20
+_TIMEOUT_S = 10.0
+
+
+@dataclass
+class Report:
+    """What was sent and what came back. `faults` counts each kind, `samples` repeats a few."""
+
+    seed: int
+    generated: int = 0
+    requests: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    samples: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def note(self, request: FuzzRequest, status: int | None, found: Sequence[str]) -> None:
+        """Not thread-safe: the sender holds its lock."""
+        self.requests += 1
+        self.operations[request.label] += 1
+        if status is not None:
+            self.statuses[status] += 1
+            self.accepted[request.label] += 200 <= status < 300
+        for fault in found:
+            self.faults[f"{request.label}: {fault[:160]}"] += 1
+            if len(self.samples) < _KEPT:
+                wire = request.wire()[:2_000]
+                self.samples.append(f"{request.label} {status} {fault}\n{wire!r}")
+
+
+def corpus(document: dict[str, Any], seed: int, examples: int) -> list[FuzzRequest]:
+    """Valid and invalid requests of every operation, mixed."""
+    made = [
+        request
+        for operation in operations(document)
+        for mode in MODES
+        for request in generate(operation, mode, seed, examples)
+    ]
+    Random(seed).shuffle(made)
+    return made
+
+
+def enlarged(base: Sequence[FuzzRequest], wanted: int, seed: int) -> Iterator[FuzzRequest]:
+    """`base`, then mutations of it until there are `wanted` requests."""
+    yield from base
+    random = Random(seed)
+    for _ in range(wanted - len(base)):
+        yield mutate(random.choice(base), random)
+
+
+def send(port: int, wanted: Iterator[FuzzRequest], report: Report, connections: int) -> None:
+    """Sends all of it over several connections and notes each answer."""
+    waiting: SimpleQueue[FuzzRequest] = SimpleQueue()
+    for request in wanted:
+        waiting.put(request)
+    lock = threading.Lock()
+    threads = [
+        threading.Thread(target=_work, args=(port, waiting, report, lock))
+        for _ in range(connections)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _work(
+    port: int, waiting: SimpleQueue[FuzzRequest], report: Report, lock: threading.Lock
+) -> None:
+    connection = Connection(port)
+    try:
+        while True:
+            try:
+                request = waiting.get_nowait()
+            except Empty:
+                return
+            status = None
+            try:
+                answer = connection.exchange(request.wire())
+                status = answer.status
+                found = faults(request, answer)
+            except NoAnswer as error:
+                found = [str(error)]
+            with lock:
+                report.note(request, status, found)
+    finally:
+        connection.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description="Fuzzes a node from its OpenAPI document.")
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--examples", type=int, default=20, help="of each operation and mode")
+    parser.add_argument("--requests", type=int, default=0, help="enlarge by mutation to this")
+    parser.add_argument("--connections", type=int, default=4)
+    options = parser.parse_args(arguments)
+    started_s = time.perf_counter()
+    document = requests.get(f"{options.url}/openapi.json", timeout=_TIMEOUT_S).json()
+    base = corpus(document, options.seed, options.examples)
+    report = Report(options.seed, generated=len(base))
+    port = urlsplit(options.url).port or 80
+    send(port, enlarged(base, options.requests, options.seed), report, options.connections)
+    report.seconds = round(time.perf_counter() - started_s, 1)
+    for sample in report.samples:
+        print(sample, file=sys.stderr)
+    print(json.dumps(vars(report)))
+    return 1 if report.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
