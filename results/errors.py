@@ -20,3 +20,7 @@ class TimelineError(ResultsError):
 
 class RunFolderError(ResultsError):
     """A run's folder cannot be made, or lacks what was asked for."""
+
+
+class ExpositionError(ResultsError):
+    """A page of metrics is larger than what is read once a second."""
