@@ -158,6 +158,7 @@ def build_app(node: Node) -> ASGIApp:
             parts=node.parts,
             lane=lane,
             health=node.health,
+            telemetry=node.telemetry,
             connections=lambda: node.connections(),
             stopping=node.stopping,
             max_feeds=settings.max_feeds,

@@ -47,7 +47,7 @@ def install(app: FastAPI, parts: Sequence[Part]) -> None:
 
 def document() -> dict[str, Any]:
     """The document without a node: declaring routes calls nothing of what they are made of."""
-    store, meter = cast(EventStore, None), Meter()
+    store, meter, telemetry = cast(EventStore, None), Meter(), Telemetry()
     base = Base(
         Settings.model_construct(),
         "",
@@ -56,7 +56,7 @@ def document() -> dict[str, Any]:
         EmulatedLatency(0),
         wall_clock_us,
         structlog.get_logger(),
-        Telemetry(),
+        telemetry,
     )
     parts = build_parts(base)
     intake = Intake(IntakeLimits(), wall_clock_us)
@@ -69,6 +69,7 @@ def document() -> dict[str, Any]:
                 parts=parts,
                 lane=FastLane(store, intake, parts),
                 health=cast(Callable[[], Health], None),
+                telemetry=telemetry,
                 connections=lambda: 0,
                 stopping=asyncio.Event(),
                 max_feeds=0,

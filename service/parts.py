@@ -9,12 +9,16 @@ import hmac
 
 from service.part import Base, Part
 from service.settings import Settings
+from service.telemetry.telemetry_part import TelemetryPart
 from service.workloads.saas_part import SaasPart
 
 
 def build_parts(base: Base) -> tuple[Part, ...]:
     """Every subsystem of a node."""
-    return (SaasPart(base, session_secret(base.settings)),)
+    return (
+        SaasPart(base, session_secret(base.settings)),
+        TelemetryPart(base),
+    )
 
 
 def session_secret(settings: Settings) -> bytes:

@@ -19,6 +19,7 @@ from service.schema import Health
 from service.telemetry.exposition import Exposition
 from service.telemetry.meter import Meter
 from service.telemetry.routes import system_routes
+from service.telemetry.series import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Ingredients:
     parts: Sequence[Part]
     lane: FastLane
     health: Callable[[], Health]
+    telemetry: Telemetry
     connections: Callable[[], int]
     stopping: asyncio.Event
     max_feeds: int
@@ -47,7 +49,9 @@ def slow_lane(made_of: Ingredients) -> FastAPI:
         redirect_slashes=False,
     )
     store, meter, parts = made_of.store, made_of.meter, made_of.parts
-    exposition = Exposition(meter, lambda: store.stats(), made_of.connections, parts)
+    exposition = Exposition(
+        meter, lambda: store.stats(), made_of.connections, parts, made_of.telemetry
+    )
     feeds = FeedSource(store, made_of.stopping, meter.feed_opened)
     app.include_router(system_routes(made_of.health, exposition))
     app.include_router(twin_routes(made_of.lane))

@@ -19,7 +19,9 @@ from prometheus_client.metrics_core import (
 )
 
 from service.events.store import StoreStats
+from service.telemetry.families import claimed, telemetry_families
 from service.telemetry.meter import SPEEDS, Distribution, Meter
+from service.telemetry.series import Telemetry
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,11 +41,13 @@ class Exposition:
         stats: Callable[[], StoreStats],
         connections: Callable[[], int],
         sources: Sequence[Source] = (),
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._meter = meter
         self._stats = stats
         self._connections = connections
         self._sources = sources
+        self._telemetry = telemetry or Telemetry()
         self._process = psutil.Process()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -56,6 +60,14 @@ class Exposition:
         return []
 
     def collect(self) -> Iterator[Metric]:
+        taken: set[str] = set()
+        for family in self._families():
+            taken |= claimed(family)
+            yield family
+        # Last: anybody chooses its paths, so it must not take the name of what the node states.
+        yield from telemetry_families(self._telemetry, taken)
+
+    def _families(self) -> Iterator[Metric]:
         yield from self._store()
         yield from self._requests()
         yield from self._process_figures()
