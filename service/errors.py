@@ -125,6 +125,45 @@ class ShuttingDown(Overloaded):
     code = "shutting_down"
 
 
+class PassRunning(Overloaded):
+    """One analytics pass at a time; nothing of this one was done."""
+
+    code = "pass_running"
+
+
+class NoUpstream(FoundationError):
+    """No other node could be reached, so nothing was sent."""
+
+    code = "no_upstream"
+    status = 503
+    retry_after_s = 1
+
+
+class BadGateway(FoundationError):
+    """Another node answered something that makes no sense; what it did is unknown."""
+
+    code = "bad_gateway"
+    status = 502
+
+
+class PeerLost(BadGateway):
+    """Another node's connection ended before its answer was complete; what it did is unknown."""
+
+
+class GatewayTimeout(FoundationError):
+    """Another node took the request and did not answer in time; what it did is unknown (G10)."""
+
+    code = "gateway_timeout"
+    status = 504
+
+
+class LoopDetected(FoundationError):
+    """A gateway's request came back to a gateway."""
+
+    code = "loop_detected"
+    status = 508
+
+
 class QueryTimeout(FoundationError):
     """A query that no index serves ran past its time limit."""
 

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.cluster.address import is_own, peer_urls
 from service.errors import ConfigurationError
 
 PREFIX = "FOUNDATION_"
@@ -85,6 +86,7 @@ def _check_token(value: SecretStr | None) -> SecretStr | None:
 NodeName = Annotated[str, AfterValidator(_check_name)]
 Token = Annotated[SecretStr | None, AfterValidator(_check_token)]
 Words = Annotated[tuple[NodeName, ...], NoDecode, BeforeValidator(_split)]
+Peers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(peer_urls)]
 Keys = Annotated[
     tuple[Annotated[str, AfterValidator(_check_metadata_key)], ...],
     NoDecode,
@@ -111,6 +113,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8001
     advertised_url: str | None = None
     reuse_port: bool = False
+    peers: Peers = ()
     data: Path = Path("data")
 
     # Secrets (D10)
@@ -166,6 +169,13 @@ class Settings(BaseSettings):
         if value is not None and not re.fullmatch(r"https?://[^\s/?#]+", value):
             raise ValueError("use scheme, host and port alone, such as http://10.0.0.5:8001")
         return value
+
+    @model_validator(mode="after")
+    def _others_only(self) -> Self:
+        for url in self.peers:
+            if is_own(url, advertised_url=self.advertised_url, host=self.host, port=self.port):
+                raise ValueError(f"{PREFIX}PEERS: {url} is this node: name the other nodes alone")
+        return self
 
     @model_validator(mode="after")
     def _safe_bind(self) -> Self:
