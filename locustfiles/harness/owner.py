@@ -33,6 +33,7 @@ from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run_book import RunBook
+from locustfiles.harness.sampler import Sampler, endpoints, require_readable
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target import Target, client_token, reach, start_cluster
 from locustfiles.harness.worker import FINISHED, REPORT
@@ -127,6 +128,7 @@ class Owner:
             seed=self._options.seed,
             source_dir=self._scenario.source_dir,
         )
+        require_readable(endpoints((), None, self._options.target_metrics))
         if self._options.nodes:
             self._target = reach(self._options.nodes, client_token())
             return
@@ -182,6 +184,7 @@ class Owner:
             users=planned_users(profile, self._shape.fixed_users),
             user_seconds=planned_user_seconds(profile),
             mean_cycle_s=self._scenario.mean_cycle_s,
+            endpoint=self._scenario.endpoint,
         )
         # Locust's master resets the time once more when this returns: nothing slow from here on.
         self._shape.reset_time()
@@ -197,6 +200,7 @@ class Owner:
             checks=scaled_counts(self._scenario.checks, scales),
             profile=profile,
             elapsed_s=self._shape.elapsed_s,
+            fixed_users=self._shape.fixed_users,
         )
         self._run = run = _Run(folder.run_id, book)
         if isinstance(self._runner, MasterRunner):
@@ -204,6 +208,9 @@ class Owner:
         else:
             self._begin_load(run, plan)
         run.greenlets.append(gevent.spawn(run.guarded, lambda: self._watch(run)))
+        sampled = endpoints(nodes, client_token(), self._options.target_metrics)
+        sampler = Sampler(sampled, self._shape.elapsed_s, book.target)
+        run.greenlets.append(gevent.spawn(sampler.run))
 
     def _begin_load(self, run: _Run, plan: RunPlan) -> None:
         load_side = run.load_side = LoadSide(

@@ -34,6 +34,7 @@ from results.timeline import (
     Health,
     Plan,
     Progress,
+    TargetSample,
     TimelineWriter,
 )
 from results.timeline_reader import read_timeline
@@ -73,12 +74,14 @@ class RunBook:
         checks: Sequence[Check],
         profile: Profile,
         elapsed_s: Callable[[], float],
+        fixed_users: int = 0,
     ) -> None:
         """Raises TimelineError when the timeline cannot be begun."""
         self.folder = folder
         self.failures = 0
         self._profile = profile
         self._elapsed_s = elapsed_s
+        self._fixed_users = fixed_users
         self._ended_by_second: dict[int, int] = defaultdict(int)
         self._ended = 0
         self._errors = 0
@@ -118,11 +121,20 @@ class RunBook:
         return Moment(
             second=second,
             phase=phase,
-            planned_users=round(self._profile.target(max(0.0, elapsed_s))),
+            planned_users=self._planned_users(max(0.0, elapsed_s)),
             ended=self._ended,
             rate_per_s=float(self._ended_by_second.get(complete, 0)),
             errors=self._errors,
         )
+
+    def _planned_users(self, t_s: float) -> int:
+        if t_s >= self._profile.duration_s:
+            return 0
+        return round(self._profile.target(t_s)) + self._fixed_users
+
+    def target(self, sample: TargetSample) -> None:
+        """Write how one node of the target is."""
+        self._write(self._timeline.target, sample)
 
     def worker_lost(self, worker: str) -> None:
         """Note a worker that is gone; the verdict is INCONCLUSIVE from here on."""
