@@ -54,6 +54,12 @@ class Fields:
             raise self._wrong(name, "text", value)
         return value
 
+    def truth(self, name: str) -> bool:
+        value = self._take(name)
+        if not isinstance(value, bool):
+            raise self._wrong(name, "true or false", value)
+        return value
+
     def whole(self, name: str, *, least: int | None = None) -> int:
         value = self._take(name)
         if isinstance(value, bool) or not isinstance(value, int):

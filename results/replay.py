@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from results.ad_hoc import applying, note
 from results.check import SHORTEST_ACHIEVED_S, Check, evaluate, expanded
 from results.errors import TimelineError
 from results.generator import assess, worst_health
@@ -33,7 +34,7 @@ def replay(timeline_path: Path) -> Judgement:
 def judge_timeline(timeline: Timeline) -> Judgement:
     """A timeline without an end is ABORTED: the process that wrote it was killed."""
     windows = standard_windows(timeline)
-    checks = _checks(timeline, windows)
+    checks, left_out = _checks(timeline, windows)
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
     return judge(
         [evaluate(check, stats) for check in checks],
@@ -42,14 +43,20 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         aborted=_aborted(timeline),
         doubts=[*_doubts(timeline), *_unanswered(timeline, stats[RUN])],
         health=worst_health(timeline),
+        notes=[note(left_out)] if timeline.header.ad_hoc else [],
     )
 
 
-def _checks(timeline: Timeline, windows: Sequence[Window]) -> Sequence[Check]:
+def _checks(
+    timeline: Timeline, windows: Sequence[Window]
+) -> tuple[Sequence[Check], Sequence[Check]]:
+    """Those to evaluate, and those that an ad-hoc run leaves out."""
     short = [window.name for window in windows if window.length_s < SHORTEST_ACHIEVED_S]
     names = [window.name for window in windows]
     try:
-        return expanded([Check.from_dict(data) for data in timeline.checks], names, short=short)
+        declared = [Check.from_dict(data) for data in timeline.checks]
+        applied, left_out = applying(declared) if timeline.header.ad_hoc else (declared, ())
+        return expanded(applied, names, short=short), left_out
     except ValueError as error:
         raise TimelineError(f"the timeline's checks cannot be read: {error}") from error
 
@@ -65,7 +72,7 @@ def _aborted(timeline: Timeline) -> str | None:
 
 def _doubts(timeline: Timeline) -> list[str]:
     found = []
-    if timeline.plan is None:
+    if timeline.plan is None and not timeline.header.ad_hoc:
         found.append("the timeline holds no plan, so phases and planned load are unknown")
     if timeline.end is not None and timeline.torn:
         found.append("the timeline's last line is torn")
@@ -79,15 +86,16 @@ def _doubts(timeline: Timeline) -> list[str]:
 
 def _unanswered(timeline: Timeline, run: WindowStats) -> list[str]:
     """Requests of users that were killed have an unknown outcome: too many hide a dead target."""
-    if timeline.plan is None:
+    if timeline.plan is None and not timeline.header.ad_hoc:
         return []
-    users = (*timeline.plan.users, 0)
+    running = timeline.plan.users if timeline.plan else [p.users for p in timeline.progress]
+    users = (*running, 0)
     removed = sum(max(0, before - after) for before, after in pairwise(users))
     cancelled = run.total.cancelled
     if cancelled <= CANCELLED_SHARE * removed:
         return []
     return [
         f"{cancelled:,} request(s) were still unanswered when their users were killed, of "
-        f"{removed:,} users that the plan took away, so how they would have ended is unknown: "
+        f"{removed:,} users that were taken away, so how they would have ended is unknown: "
         "let requests time out sooner than the stop timeout"
     ]

@@ -28,11 +28,15 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`origin_us` is second 0 in microseconds since the epoch; every `t_s` counts from it."""
+    """`origin_us` is second 0 in microseconds since the epoch; every `t_s` counts from it.
+
+    `ad_hoc` runs follow no plan: a person starts and stops the users (results.ad_hoc).
+    """
 
     run_id: str
     scenario: str
     origin_us: int
+    ad_hoc: bool = False
 
 
 class PhaseLike(Protocol):
@@ -212,6 +216,7 @@ class TimelineWriter:
                 run_id=header.run_id,
                 scenario=header.scenario,
                 origin_us=header.origin_us,
+                **({"ad_hoc": True} if header.ad_hoc else {}),
             )
         except TimelineError:
             # Nobody has the writer yet, so nobody else can close its file.

@@ -124,7 +124,10 @@ class _Collected:
         if self.header is not None:
             raise ValueError("a second header")
         self.header = Header(
-            fields.text("run_id"), fields.text("scenario"), fields.whole("origin_us")
+            fields.text("run_id"),
+            fields.text("scenario"),
+            fields.whole("origin_us"),
+            ad_hoc=fields.truth("ad_hoc") if fields.has("ad_hoc") else False,
         )
 
     def _take_report(self, report: SecondReport) -> None:
@@ -138,6 +141,8 @@ class _Collected:
     def timeline(self, path: Path) -> Timeline:
         if self.header is None:
             raise TimelineError(f"{path}: the file has no header line, so nothing was recorded")
+        if self.header.ad_hoc and self.plan is not None:
+            raise TimelineError(f"{path}: an ad-hoc run follows no plan, but there is one")
         return Timeline(
             self.header,
             self.plan,

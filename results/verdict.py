@@ -69,11 +69,13 @@ def judge(
     aborted: str | None = None,
     doubts: Sequence[str] = (),
     health: Mapping[str, Mapping[str, float]] | None = None,
+    notes: Sequence[str] = (),
 ) -> Judgement:
     """`findings` say why the generator was not fit, `doubts` what else makes a run inconclusive.
 
     With findings, a failed check that is not firm becomes INCONCLUSIVE, and so does the run unless
-    a firm one stays. A run without checks is INCONCLUSIVE.
+    a firm one stays. A run without checks is INCONCLUSIVE. `notes` follow the reasons and change
+    nothing.
     """
     shown = tuple(_softened(result) if findings else result for result in results)
     raised: list[tuple[ExitCode, str]] = []
@@ -93,7 +95,7 @@ def judge(
     return Judgement(
         Verdict[exit_code.name],
         exit_code,
-        tuple(dict.fromkeys(reasons)),
+        tuple(dict.fromkeys([*reasons, *notes])),
         shown,
         tuple(windows),
         tuple(findings),
