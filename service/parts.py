@@ -10,6 +10,7 @@ import hmac
 from service.part import Base, Part
 from service.settings import Settings
 from service.telemetry.telemetry_part import TelemetryPart
+from service.workloads.dev import DevPart
 from service.workloads.saas_part import SaasPart
 
 
@@ -18,6 +19,7 @@ def build_parts(base: Base) -> tuple[Part, ...]:
     return (
         SaasPart(base, session_secret(base.settings)),
         TelemetryPart(base),
+        DevPart(base),
     )
 
 
