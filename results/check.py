@@ -1,21 +1,24 @@
-"""Checks: one criterion each, as data, and their evaluation as pure functions.
+"""Checks: one criterion each, as data.
 
-A check names a measure, a limit, a window and perhaps an endpoint; being data it is written to the
-timeline, so that a verdict can be computed again from the run's folder alone. Evaluating gives
-PASS, FAIL or INCONCLUSIVE; no samples, a missing window or a value that is not a number are never
-a pass. This module must not know how windows are cut or what a verdict is.
+A check names a measure, a limit, a window and perhaps an endpoint or a figure; being data it is
+written to the timeline, so that a verdict can be computed again from the run's folder alone. This
+module must not know statistics: `evaluation.py` holds a check against a window.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from types import EllipsisType
 from typing import assert_never
 
+from results.criterion import COUNTS, FigureCriterion
 from results.field import Fields
-from results.statistic import QUANTILES, EndpointStats, WindowStats
+from results.figure import Statistic, validated_name
+from results.measure import Bound, Measure, Scales, Series, formatted, quantile_name
+from results.statistic import QUANTILES
 from results.windows import RUN
 
 EACH_PHASE = "phase:*"
@@ -27,32 +30,11 @@ of users takes a second at either edge, and starts vary by chance: phases of 3 s
 between 91 and 158 % of their plan while the target kept up. The whole run's share covers them."""
 
 
-class Measure(StrEnum):
-    """What is compared, in the unit of the limit."""
-
-    ERROR_RATE = "error_rate"  # share of ended requests, 0 to 1
-    REQUESTS = "requests"  # ended requests
-    ACHIEVED = "achieved"  # started over planned starts
-    LATENCY = "latency"  # milliseconds
-
-
-class Series(StrEnum):
-    """Which latency: response time, less the emulated part, or from the intended start."""
-
-    RAW = "raw"
-    EXCESS = "excess"
-    CORRECTED = "corrected"
-
-
-class Status(StrEnum):
-    PASS = "PASS"
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One criterion. Made by `error_rate`, `requests`, `achieved` and `latency` below."""
+    """One criterion. Made by `error_rate`, `errors`, `requests`, `achieved`, `latency`,
+    `mean_latency`, `figure` and `ratio` below.
+    """
 
     id: str
     measure: Measure
@@ -62,6 +44,7 @@ class Check:
     series: Series | None = None
     quantile: float | None = None
     mean_cycle_s: float | None = None
+    figure: FigureCriterion | None = None
 
     @property
     def expression(self) -> str:
@@ -70,16 +53,33 @@ class Check:
         match self.measure:
             case Measure.ERROR_RATE:
                 return f"error_rate < {limit}"
+            case Measure.ERRORS:
+                return f"errors <= {limit}"
             case Measure.REQUESTS:
                 return f"requests > {limit}"
             case Measure.ACHIEVED:
                 return f"achieved >= {limit}"
             case Measure.LATENCY:
                 return f"{self.series} {quantile_name(self.quantile or 1.0)} < {limit}"
+            case Measure.MEAN_LATENCY:
+                return f"{self.series} mean < {limit}"
+            case Measure.FIGURE | Measure.RATIO:
+                assert self.figure is not None
+                over = f" over {self.figure.over}" if self.figure.over else ""
+                sign = self.figure.bound.sign
+                return f"{self.figure.name} {self.figure.statistic}{over} {sign} {limit}"
             case _:
                 assert_never(self.measure)
 
+    @property
+    def scales(self) -> Scales | None:
+        """What the limit is scaled by; None: never."""
+        if self.measure is Measure.REQUESTS:
+            return Scales.BOTH
+        return None if self.figure is None else self.figure.scales
+
     def as_dict(self) -> dict[str, object]:
+        figure = {} if self.figure is None else {"figure": self.figure.as_dict()}
         return {
             "id": self.id,
             "measure": self.measure.value,
@@ -89,6 +89,8 @@ class Check:
             "series": None if self.series is None else self.series.value,
             "quantile": self.quantile,
             "mean_cycle_s": self.mean_cycle_s,
+            # Absent without one, as in every timeline from before there were figures.
+            **figure,
         }
 
     @classmethod
@@ -96,6 +98,9 @@ class Check:
         """Raises ValueError that names the field."""
         fields = Fields(data, "check")
         series = fields.optional_text("series")
+        figure = None
+        if fields.has("figure"):
+            figure = FigureCriterion.from_dict(fields.table("figure"))
         check = cls(
             id=fields.text("id"),
             measure=Measure(fields.text("measure")),
@@ -105,28 +110,26 @@ class Check:
             series=None if series is None else Series(series),
             quantile=fields.optional_number("quantile"),
             mean_cycle_s=fields.optional_number("mean_cycle_s"),
+            figure=figure,
         )
         fields.end()
-        if check.measure is Measure.LATENCY and (
-            check.series is None or check.quantile not in QUANTILES
-        ):
-            raise ValueError(f"check {check.id!r}: a latency needs a series and a known quantile")
+        check._hold_together()
         return check
 
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """`samples` is what the value rests on. `reason` says in plain words how the status came about.
-
-    `firm` marks a FAIL that a slow generator cannot have caused (D15).
-    """
-
-    check: Check
-    status: Status
-    value: float | None
-    samples: int
-    reason: str
-    firm: bool = False
+    def _hold_together(self) -> None:
+        """Raises ValueError when a part is missing that the measure needs, or is too many."""
+        if self.measure is Measure.LATENCY and (
+            self.series is None or self.quantile not in QUANTILES
+        ):
+            raise ValueError(f"check {self.id!r}: a latency needs a series and a known quantile")
+        if self.measure is Measure.MEAN_LATENCY and self.series is None:
+            raise ValueError(f"check {self.id!r}: a mean latency needs a series")
+        about_figure = self.measure in {Measure.FIGURE, Measure.RATIO}
+        if about_figure is (self.figure is None):
+            raise ValueError(f"check {self.id!r}: {self.measure} and its 'figure' do not fit")
+        over = None if self.figure is None else self.figure.over
+        if (self.measure is Measure.RATIO) is (over is None):
+            raise ValueError(f"check {self.id!r}: {self.measure} and its 'over' do not fit")
 
 
 def error_rate(*, below: float, window: str = RUN, endpoint: str | None = None) -> Check:
@@ -135,10 +138,15 @@ def error_rate(*, below: float, window: str = RUN, endpoint: str | None = None) 
     return _check(Measure.ERROR_RATE, "error_rate", below, window, endpoint)
 
 
+def errors(*, at_most: float = 0, window: str = RUN, endpoint: str | None = None) -> Check:
+    """At most so many failed requests, whatever the run's length and load: it never scales."""
+    _finite("at_most", at_most, least=0)
+    return _check(Measure.ERRORS, "errors", at_most, window, endpoint)
+
+
 def requests(*, above: float, window: str = RUN, endpoint: str | None = None) -> Check:
     """More than `above` requests ended, at full length and load: see `scaled_counts`."""
-    if not (math.isfinite(above) and above >= 0):
-        raise ValueError(f"above must be a finite number of 0 or more, not {above}")
+    _finite("above", above, least=0)
     return _check(Measure.REQUESTS, "requests", above, window, endpoint)
 
 
@@ -172,22 +180,85 @@ def latency(
     _within("below_ms", below_ms, 0, math.inf)
     if quantile not in QUANTILES:
         raise ValueError(f"quantile {quantile} is not computed, use one of {QUANTILES}")
-    try:
-        kind = Series(series)
-    except ValueError as error:
-        raise ValueError(f"series {series!r}: use one of {[s.value for s in Series]}") from error
+    kind = _series(series)
     name = f"{kind}_{quantile_name(quantile)}"
     check = _check(Measure.LATENCY, name, below_ms, window, endpoint)
     return replace(check, series=kind, quantile=quantile)
 
 
-def scaled_counts(checks: Iterable[Check], count_scale: float) -> tuple[Check, ...]:
-    """Count criteria times `count_scale` (time scale times load scale); others never scale."""
-    _within("count_scale", count_scale, 0, math.inf)
+def mean_latency(
+    *,
+    below_ms: float,
+    series: Series | str = Series.RAW,
+    window: str = RUN,
+    endpoint: str | None = None,
+) -> Check:
+    """The mean of a series below a limit (F2-6). A mean hides tails: check a quantile as well."""
+    _within("below_ms", below_ms, 0, math.inf)
+    kind = _series(series)
+    check = _check(Measure.MEAN_LATENCY, f"{kind}_mean", below_ms, window, endpoint)
+    return replace(check, series=kind)
+
+
+def figure(
+    name: str,
+    statistic: Statistic | str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    window: str = RUN,
+    scales: Scales | str | EllipsisType | None = ...,
+) -> Check:
+    """A statistic of a figure that users observe, against exactly one limit.
+
+    A sum or count is meant at full length and load. `scales` says what makes it smaller: both
+    scales unless said, "time" alone (users beside the plan), "load" alone, or None for neither.
+    """
+    limits = {
+        Bound.ABOVE: above,
+        Bound.AT_LEAST: at_least,
+        Bound.BELOW: below,
+        Bound.AT_MOST: at_most,
+    }
+    given = [(bound, limit) for bound, limit in limits.items() if limit is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"figure {name!r}: give exactly one of above, at_least, below and at_most, "
+            f"not {len(given)}"
+        )
+    bound, limit = given[0]
+    _finite(bound.value, limit)
+    kind = _statistic(statistic)
+    criterion = FigureCriterion(validated_name(name), kind, bound, _scales(scales, kind))
+    check = _check(Measure.FIGURE, f"{name}_{kind}_{bound}", limit, window, None)
+    return replace(check, figure=criterion)
+
+
+def ratio(
+    name: str, statistic: Statistic | str, *, over: str, at_least: float, window: str = RUN
+) -> Check:
+    """A figure's statistic in `window` over the same in the window `over` (F3-8)."""
+    _finite("at_least", at_least)
+    kind = _statistic(statistic)
+    if not over or over == EACH_PHASE:
+        raise ValueError(f"over: one window must be named, such as 'phase:single', not {over!r}")
+    criterion = FigureCriterion(validated_name(name), kind, Bound.AT_LEAST, over=over)
+    check = _check(Measure.RATIO, f"{name}_{kind}_over_{over}", at_least, window, None)
+    return replace(check, figure=criterion)
+
+
+def scaled_counts(
+    checks: Iterable[Check], *, time_scale: float, load_scale: float
+) -> tuple[Check, ...]:
+    """Count criteria times the scales that make counts smaller; others never scale."""
+    _within("time_scale", time_scale, 0, math.inf)
+    _within("load_scale", load_scale, 0, math.inf)
     return tuple(
-        replace(check, limit=check.limit * count_scale)
-        if check.measure is Measure.REQUESTS
-        else check
+        check
+        if check.scales is None
+        else replace(check, limit=check.limit * check.scales.factor(time_scale, load_scale))
         for check in checks
     )
 
@@ -219,94 +290,12 @@ def expanded(
 
 def unknown_windows(checks: Iterable[Check], windows: Sequence[str]) -> tuple[str, ...]:
     """Windows that checks name and the plan does not have: bad configuration, before any load."""
-    wanted = {check.window for check in checks} - {EACH_PHASE, RUN}
-    return tuple(sorted(wanted - set(windows)))
-
-
-def evaluate(check: Check, windows: Mapping[str, WindowStats]) -> CheckResult:
-    """The check against the window that it names."""
-    stats = windows.get(check.window)
-    if stats is None:
-        known = ", ".join(windows)
-        return _inconclusive(check, f"there is no window {check.window!r}; there are {known}")
-    endpoint = stats.of(check.endpoint)
-    match check.measure:
-        case Measure.ERROR_RATE:
-            return _error_rate(check, endpoint)
-        case Measure.REQUESTS:
-            return _compared(check, endpoint.ended, endpoint.ended, endpoint.ended > check.limit)
-        case Measure.ACHIEVED:
-            value = stats.achieved(check.endpoint, check.mean_cycle_s)
-            if value is None:
-                return _inconclusive(check, "nothing was planned, or no mean cycle is declared")
-            return _compared(check, value, endpoint.started, value >= check.limit)
-        case Measure.LATENCY:
-            return _latency(check, endpoint)
-        case _:
-            assert_never(check.measure)
-
-
-def _error_rate(check: Check, stats: EndpointStats) -> CheckResult:
-    rate = stats.error_rate
-    if rate is None:
-        return _inconclusive(check, "no request ended")
-    result = _compared(check, rate, stats.ended, rate < check.limit)
-    firm = stats.node_made_errors / stats.ended >= check.limit
-    return replace(result, firm=firm and result.status is Status.FAIL)
-
-
-def _latency(check: Check, stats: EndpointStats) -> CheckResult:
-    assert check.series is not None and check.quantile is not None
-    series = {
-        Series.RAW: stats.raw,
-        Series.EXCESS: stats.excess,
-        Series.CORRECTED: stats.corrected,
-    }[check.series]
-    value = None if series is None else series.quantile_ms(check.quantile)
-    if series is None or value is None:
-        return _inconclusive(check, f"no request has a {check.series} latency")
-    return _compared(check, value, series.count, value < check.limit)
-
-
-def _compared(check: Check, value: float, samples: int, holds: bool) -> CheckResult:
-    if samples == 0:
-        return _inconclusive(check, "no samples")
-    if not (math.isfinite(value) and math.isfinite(check.limit)):
-        return _inconclusive(check, f"the value {value} or the limit {check.limit} is no number")
-    shown = formatted(check.measure, value)
-    status = Status.PASS if holds else Status.FAIL
-    where = f" of {check.endpoint}" if check.endpoint else ""
-    reason = (
-        f"{check.id}: {shown}{where} in window {check.window} ({samples:,} samples), "
-        f"asked for {check.expression}"
-    )
-    return CheckResult(check, status, value, samples, reason)
-
-
-def _inconclusive(check: Check, why: str) -> CheckResult:
-    return CheckResult(check, Status.INCONCLUSIVE, None, 0, f"{check.id}: {why}")
-
-
-def formatted(measure: Measure, value: float | None) -> str:
-    """A value or limit with its unit, for people."""
-    if value is None:
-        return "-"
-    match measure:
-        case Measure.ERROR_RATE:
-            return f"{value * 100:.4g} %"
-        case Measure.ACHIEVED:
-            return f"{value * 100:.2f} %"
-        case Measure.REQUESTS:
-            return f"{value:,.0f}"
-        case Measure.LATENCY:
-            return f"{value:,.1f} ms" if value < 1000 else f"{value:,.0f} ms"
-        case _:
-            assert_never(measure)
-
-
-def quantile_name(quantile: float) -> str:
-    """0.99 is p99, 0.999 is p99.9, 1.0 is max."""
-    return "max" if quantile == 1.0 else f"p{quantile * 100:g}"
+    wanted: set[str] = set()
+    for check in checks:
+        wanted.add(check.window)
+        if check.figure is not None and check.figure.over is not None:
+            wanted.add(check.figure.over)
+    return tuple(sorted(wanted - {EACH_PHASE, RUN} - set(windows)))
 
 
 def _check(measure: Measure, name: str, limit: float, window: str, endpoint: str | None) -> Check:
@@ -316,7 +305,47 @@ def _check(measure: Measure, name: str, limit: float, window: str, endpoint: str
     return Check(name + where, measure, float(limit), window, endpoint)
 
 
+def _series(series: Series | str) -> Series:
+    try:
+        return Series(series)
+    except ValueError as error:
+        raise ValueError(f"series {series!r}: use one of {[s.value for s in Series]}") from error
+
+
+def _statistic(statistic: Statistic | str) -> Statistic:
+    try:
+        return Statistic(statistic)
+    except ValueError as error:
+        known = [s.value for s in Statistic]
+        raise ValueError(f"statistic {statistic!r}: use one of {known}") from error
+
+
+def _scales(scales: Scales | str | EllipsisType | None, statistic: Statistic) -> Scales | None:
+    if isinstance(scales, EllipsisType):
+        return Scales.BOTH if statistic in COUNTS else None
+    if scales is None:
+        return None
+    try:
+        kind = Scales(scales)
+    except ValueError as error:
+        known = [s.value for s in Scales]
+        raise ValueError(f"scales {scales!r}: use one of {known} or None") from error
+    if statistic not in COUNTS:
+        raise ValueError(f"scales: a {statistic} does not scale, only a sum or a count does")
+    return kind
+
+
+def _finite(name: str, value: float, *, least: float = -sys.float_info.max) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, not {type(value).__name__}")
+    if not least <= value <= sys.float_info.max:
+        # Also true of NaN.
+        lower = "" if least < 0 else f" of {least:g} or more"
+        raise ValueError(f"{name} must be a finite number{lower}, not {value}")
+
+
 def _within(name: str, value: float, above: float, most: float) -> None:
-    if not (math.isfinite(value) and above < value <= most):
+    _finite(name, value)
+    if not above < value <= most:
         upper = "" if math.isinf(most) else f" and at most {most}"
         raise ValueError(f"{name} must be a finite number above {above}{upper}, not {value}")

@@ -12,8 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from results.ad_hoc import applying, note
-from results.check import SHORTEST_ACHIEVED_S, Check, evaluate, expanded
+from results.check import SHORTEST_ACHIEVED_S, Check, expanded
 from results.errors import TimelineError
+from results.evaluation import evaluate
 from results.generator import assess, worst_health
 from results.statistic import WindowStats, cut
 from results.timeline import EndReason, Timeline

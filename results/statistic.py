@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from results.figure import FigureStats, FigureSums
 from results.histogram import EncodedHistogram, Histogram, decode
 from results.sample import Outcome
-from results.second import EndpointSecond
+from results.second import EndpointSecond, SecondReport
 from results.timeline import Plan, Timeline
 from results.windows import Window
 
@@ -79,7 +80,8 @@ class WindowStats:
     """A window's statistics: `total`, each endpoint, and each selection that was asked for.
 
     `covered_s` is the number of whole seconds that the window holds; `planned_user_s` the plan's
-    integral over them. `planned_users` is their mean.
+    integral over them. `planned_users` is their mean. `planned_endpoint` is what the plan is about:
+    only such requests count as achieved. `figures` holds those that were observed in the window.
     """
 
     window: Window
@@ -89,6 +91,8 @@ class WindowStats:
     total: EndpointStats
     endpoints: Mapping[str, EndpointStats]
     selections: Mapping[str, EndpointStats]
+    planned_endpoint: str | None = None
+    figures: Mapping[str, FigureStats] = field(default_factory=dict)
 
     def of(self, endpoint: str | None) -> EndpointStats:
         """None is the total; a name or pattern that nothing matched has no requests."""
@@ -111,10 +115,14 @@ class WindowStats:
         cycle_s = mean_cycle_s if mean_cycle_s is not None else self.mean_cycle_s
         return self.planned_user_s / cycle_s if cycle_s else None
 
+    def started(self, endpoint: str | None) -> int:
+        """Starts of an endpoint; None means what the plan is about."""
+        return self.of(endpoint if endpoint is not None else self.planned_endpoint).started
+
     def achieved(self, endpoint: str | None, mean_cycle_s: float | None = None) -> float | None:
         """Starts over planned starts (never completions); None when nothing was planned."""
         planned = self.planned_starts(mean_cycle_s)
-        return self.of(endpoint).started / planned if planned else None
+        return self.started(endpoint) / planned if planned else None
 
 
 class _Sums:
@@ -160,62 +168,86 @@ class _Sums:
         )
 
 
+class _Atom:
+    """Sums of all seconds that the same windows hold, or of one whole window."""
+
+    def __init__(self) -> None:
+        self.endpoints: dict[str, _Sums] = {}
+        self.figures: dict[str, FigureSums] = {}
+
+    def endpoint(self, name: str) -> _Sums:
+        return self.endpoints.setdefault(name, _Sums())
+
+    def add_ended(self, report: SecondReport) -> None:
+        for name, endpoint in report.endpoints.items():
+            self.endpoint(name).add_second(endpoint)
+        for name, figure in report.figures.items():
+            self.figures.setdefault(name, FigureSums()).add(figure)
+
+    def join(self, other: _Atom) -> None:
+        for name, sums in other.endpoints.items():
+            self.endpoint(name).add(sums)
+        for name, figures in other.figures.items():
+            self.figures.setdefault(name, FigureSums()).join(figures)
+
+
 def cut(
     timeline: Timeline, windows: Sequence[Window], selections: Iterable[str] = ()
 ) -> dict[str, WindowStats]:
     """Statistics of each window by its name.
 
-    `selections` are endpoint patterns (`*`, `?`) that are wanted as one. Raises HistogramError
-    when a histogram is damaged. Costs about 0.2 ms a second, endpoint and source.
+    `selections` are endpoint patterns (`*`, `?`) that are wanted as one; what the plan is about is
+    always among them. Raises HistogramError when a histogram is damaged. Costs about 0.2 ms a
+    second, endpoint and source.
     """
-    patterns = tuple(dict.fromkeys(selections))
+    plan = timeline.plan
+    planned = () if plan is None or plan.endpoint is None else (plan.endpoint,)
+    patterns = tuple(dict.fromkeys((*selections, *planned)))
     found: dict[str, WindowStats] = {}
     for start in range(0, len(windows), _WINDOWS_AT_ONCE):
         batch = windows[start : start + _WINDOWS_AT_ONCE]
         atoms = _atoms(timeline, batch)
         for n, window in enumerate(batch):
-            sums: dict[str, _Sums] = {}
-            for holders, by_endpoint in atoms.items():
+            whole = _Atom()
+            for holders, atom in atoms.items():
                 if n in holders:
-                    for name, entry in by_endpoint.items():
-                        sums.setdefault(name, _Sums()).add(entry)
-            found[window.name] = _window_stats(timeline.plan, window, sums, patterns)
+                    whole.join(atom)
+            found[window.name] = _window_stats(plan, window, whole, patterns)
     return found
 
 
-def _atoms(
-    timeline: Timeline, windows: Sequence[Window]
-) -> dict[tuple[int, ...], dict[str, _Sums]]:
-    """Sums per endpoint of all seconds that the same windows (by index) hold.
+def _atoms(timeline: Timeline, windows: Sequence[Window]) -> dict[tuple[int, ...], _Atom]:
+    """Sums of all seconds that the same windows (by index) hold.
 
     So every histogram is decoded and added once, whatever the number of windows that overlap.
     """
     spans = [window.seconds() for window in windows]
     known: dict[int, tuple[int, ...]] = {}
-    atoms: dict[tuple[int, ...], dict[str, _Sums]] = {}
+    atoms: dict[tuple[int, ...], _Atom] = {}
 
-    def sums_of(second: int) -> dict[str, _Sums] | None:
+    def atom_of(second: int) -> _Atom | None:
         holders = known.get(second)
         if holders is None:
             held = (n for n, ranges in enumerate(spans) if any(second in span for span in ranges))
             holders = known[second] = tuple(held)
-        return atoms.setdefault(holders, {}) if holders else None
+        return atoms.setdefault(holders, _Atom()) if holders else None
 
     for report in timeline.reports:
-        ended = sums_of(report.second)
         for name, endpoint in report.endpoints.items():
             for second, count in endpoint.started.items():
-                started = sums_of(second)
+                started = atom_of(second)
                 if started is not None:
-                    started.setdefault(name, _Sums()).started += count
-            if ended is not None:
-                ended.setdefault(name, _Sums()).add_second(endpoint)
+                    started.endpoint(name).started += count
+        ended = atom_of(report.second)
+        if ended is not None:
+            ended.add_ended(report)
     return atoms
 
 
 def _window_stats(
-    plan: Plan | None, window: Window, sums: Mapping[str, _Sums], patterns: Sequence[str]
+    plan: Plan | None, window: Window, whole: _Atom, patterns: Sequence[str]
 ) -> WindowStats:
+    sums = whole.endpoints
     total = _Sums()
     for entry in sums.values():
         total.add(entry)
@@ -227,14 +259,17 @@ def _window_stats(
                 selected.add(entry)
         selections[pattern] = selected.stats()
     ranges = window.seconds()
+    covered_s = sum(len(span) for span in ranges)
     return WindowStats(
         window,
-        sum(len(span) for span in ranges),
+        covered_s,
         0.0 if plan is None else sum(_planned_user_s(plan, span) for span in ranges),
         None if plan is None else plan.mean_cycle_s,
         total.stats(),
         {name: sums[name].stats() for name in sorted(sums)},
         selections,
+        None if plan is None else plan.endpoint,
+        {name: whole.figures[name].stats(covered_s) for name in sorted(whole.figures)},
     )
 
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from results.check import CheckResult, Status, formatted
+from results.evaluation import CheckResult, Status
+from results.measure import formatted
 from results.statistic import Latency, WindowStats
 from results.verdict import Judgement, Verdict
 

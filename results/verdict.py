@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
-from results.check import CheckResult, Status, quantile_name
+from results.evaluation import CheckResult, Status
 from results.generator import Finding
+from results.measure import quantile_name
 from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
 
 

@@ -178,7 +178,7 @@ class Owner:
             }
         )
         self._console.say(f"run {folder.run_id}: {len(nodes)} nodes, results in {folder.path}")
-        profile, scales = self._shape.plan, self._options.time_scale * self._options.load_scale
+        profile = self._shape.plan
         planned = Plan.of(
             profile,
             users=planned_users(profile, self._shape.fixed_users),
@@ -197,7 +197,11 @@ class Owner:
             folder,
             header=Header(folder.run_id, self._scenario.id, origin_us),
             plan=planned,
-            checks=scaled_counts(self._scenario.checks, scales),
+            checks=scaled_counts(
+                self._scenario.checks,
+                time_scale=self._options.time_scale,
+                load_scale=self._options.load_scale,
+            ),
             profile=profile,
             elapsed_s=self._shape.elapsed_s,
             fixed_users=self._shape.fixed_users,

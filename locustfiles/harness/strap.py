@@ -37,8 +37,9 @@ from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.worker import Worker
-from results.check import Measure, expanded, unknown_windows
+from results.check import expanded, unknown_windows
 from results.errors import ResultsError
+from results.measure import Measure
 from results.timeline import Plan
 from results.verdict import ExitCode
 from results.windows import RUN, phase_windows

@@ -10,18 +10,16 @@ import pytest
 
 from results.check import (
     Check,
-    CheckResult,
-    Measure,
-    Status,
     achieved,
     error_rate,
-    evaluate,
     expanded,
     latency,
     requests,
     scaled_counts,
     unknown_windows,
 )
+from results.evaluation import CheckResult, Status, evaluate
+from results.measure import Measure
 from results.sample import Outcome, Sample
 from results.statistic import cut
 from results.windows import standard_windows
@@ -124,11 +122,11 @@ def test_only_what_the_node_answered_wrongly_is_firm(outcome: Outcome) -> None:
 
 def test_count_criteria_scale_and_others_do_not() -> None:
     checks = (requests(above=50_000), error_rate(below=0.001), achieved(at_least=0.95))
-    scaled = scaled_counts(checks, 0.2)
+    scaled = scaled_counts(checks, time_scale=0.4, load_scale=0.5)
     assert scaled[0].limit == 10_000
     assert scaled[1:] == checks[1:]
-    with pytest.raises(ValueError, match="count_scale"):
-        scaled_counts(checks, 0)
+    with pytest.raises(ValueError, match="load_scale"):
+        scaled_counts(checks, time_scale=1, load_scale=0)
     assert scaled[0].expression == "requests > 10,000"
 
 

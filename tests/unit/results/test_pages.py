@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import results
-from results.check import Measure, Series
+from results.measure import Measure, Series
 from results.replay import replay
 from results.sample import Outcome
 from results.statistic import QUANTILES

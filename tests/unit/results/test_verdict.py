@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from results.check import EACH_PHASE, Check, Status, achieved, error_rate, latency, requests
+from results.check import EACH_PHASE, Check, achieved, error_rate, latency, requests
 from results.errors import TimelineError
+from results.evaluation import Status
 from results.generator import assess
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample
