@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.events.store import EventStore
+from service.errors import Overloaded
 from service.schema import Event
+from service.telemetry.meter import Meter
 
 HEARTBEAT_S = 10.0
 _HEADERS = [
@@ -28,12 +29,22 @@ _HEADERS = [
 
 @dataclass(frozen=True, slots=True)
 class FeedSource:
-    """What a feed needs of its node. `opened` is called with +1 and -1."""
+    """What a feed needs of its node. `follow` gives the events behind a position (G8).
 
-    store: EventStore
+    `meter` counts the open feeds of every kind, and `max_feeds` bounds them together.
+    """
+
+    follow: Callable[[int], AsyncIterator[Event]]
     stopping: asyncio.Event
-    opened: Callable[[int], None]
+    meter: Meter
+    max_feeds: int
     heartbeat_s: float = HEARTBEAT_S
+
+    def open(self, after: int) -> FeedResponse:
+        """The answer to one more subscriber. Raises Overloaded."""
+        if self.meter.feeds >= self.max_feeds:
+            raise Overloaded(f"{self.max_feeds} feeds are open, the maximum: use another node")
+        return FeedResponse(self, after)
 
 
 class FeedResponse(Response):
@@ -49,7 +60,7 @@ class FeedResponse(Response):
         source = self._source
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         await send({"type": "http.response.body", "body": b": feed\n\n", "more_body": True})
-        source.opened(1)
+        source.meter.feed_opened(1)
         pump = asyncio.create_task(self._pump(send))
         ends = [
             pump,
@@ -59,7 +70,7 @@ class FeedResponse(Response):
         try:
             await self._beat(ends, send)
         finally:
-            source.opened(-1)
+            source.meter.feed_opened(-1)
             for task in ends:
                 task.cancel()
             await asyncio.gather(*ends[1:], return_exceptions=True)
@@ -80,7 +91,7 @@ class FeedResponse(Response):
                 await send({"type": "http.response.body", "body": b": beat\n\n", "more_body": True})
 
     async def _pump(self, send: Send) -> None:
-        events = self._source.store.follow(self._after)
+        events = self._source.follow(self._after)
         async with _closing(events):
             async for event in events:
                 await send({"type": "http.response.body", "body": frame(event), "more_body": True})

@@ -97,6 +97,28 @@ def position(text: str | None, name: str) -> int | None:
     return int(text)
 
 
+def feed_start(pairs: Iterable[tuple[str, str]], last_event_id: str | None) -> int | None:
+    """Where a feed starts: `Last-Event-ID`, else `after`, else None. Raises InvalidInput.
+
+    A reconnecting EventSource sends both.
+    """
+    given = only(pairs, "after")
+    start = position(last_event_id, "Last-Event-ID")
+    return position(given.get("after"), "after") if start is None else start
+
+
+def only(pairs: Iterable[tuple[str, str]], *known: str) -> dict[str, str]:
+    """The parameters, if all are among `known` and none is given twice. Raises InvalidInput."""
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            raise InvalidInput(unknown(name, known))
+        if name in given:
+            raise InvalidInput(f"{name}: given twice")
+        given[name] = value
+    return given
+
+
 def unknown(name: str, known: Iterable[str], *more: str) -> str:
     words = [*known, *more]
     near = difflib.get_close_matches(name, words, 1)

@@ -52,12 +52,12 @@ def slow_lane(made_of: Ingredients) -> FastAPI:
     exposition = Exposition(
         meter, lambda: store.stats(), made_of.connections, parts, made_of.telemetry
     )
-    feeds = FeedSource(store, made_of.stopping, meter.feed_opened)
+    feeds = FeedSource(
+        lambda after: store.follow(after), made_of.stopping, meter, made_of.max_feeds
+    )
     app.include_router(system_routes(made_of.health, exposition))
     app.include_router(twin_routes(made_of.lane))
-    app.include_router(
-        event_routes(store, feeds, meter, node=made_of.node, max_feeds=made_of.max_feeds)
-    )
+    app.include_router(event_routes(store, feeds, node=made_of.node))
     app.include_router(event_twin(made_of.lane))
     for part in parts:
         for router in part.routers():

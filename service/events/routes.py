@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from service.errors import InvalidInput, Overloaded
 from service.events.store import EventStore
 from service.fastlane import FastLane
-from service.feed_stream import FeedResponse, FeedSource
-from service.query_string import POSITION, parse, position, unknown
+from service.feed_stream import FeedSource
+from service.query_string import POSITION, feed_start, parse
 from service.schema import (
     AuditReply,
     BatchReceipt,
@@ -24,7 +22,6 @@ from service.schema import (
     EventPage,
     Receipt,
 )
-from service.telemetry.meter import Meter
 from service.twin import Twin, problems
 
 
@@ -75,9 +72,7 @@ def event_twin(lane: FastLane) -> APIRouter:
     return router
 
 
-def event_routes(
-    store: EventStore, feeds: FeedSource, meter: Meter, *, node: str, max_feeds: int
-) -> APIRouter:
+def event_routes(store: EventStore, feeds: FeedSource, *, node: str) -> APIRouter:
     """Query and feed."""
     router = APIRouter(prefix="/v1/events", tags=["events"])
 
@@ -110,20 +105,7 @@ def event_routes(
         `Last-Event-ID` goes before `after`, as a reconnecting EventSource sends both. Without
         either the feed starts at the next event.
         """
-        _refuse_unknown(request.query_params, ("after",))
-        start = position(last_event_id, "Last-Event-ID")
-        if start is None:
-            start = position(after, "after")
-        if meter.feeds >= max_feeds:
-            raise Overloaded(f"{max_feeds} feeds are open, the maximum: use another node")
-        return FeedResponse(feeds, store.stats().last_seq if start is None else start)
+        start = feed_start(request.query_params.multi_items(), last_event_id)
+        return feeds.open(store.stats().last_seq if start is None else start)
 
     return router
-
-
-def _refuse_unknown(given: QueryParams, known: tuple[str, ...]) -> None:
-    for name, _ in given.multi_items():
-        if name not in known:
-            raise InvalidInput(unknown(name, known))
-        if len(given.getlist(name)) > 1:
-            raise InvalidInput(f"{name}: given twice")
