@@ -29,12 +29,16 @@ _JSON: Final = (b"content-type", b"application/json")
 
 
 class Answer(NamedTuple):
-    """What a fast handler returns: JSON body, and the correlation id that the answer carries."""
+    """What a fast handler returns: JSON body, and the correlation id that the answer carries.
+
+    `content_type` is the whole header; only an answer of another node's has another one.
+    """
 
     status: int
     body: bytes
     correlation_id: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: tuple[bytes, bytes] = _JSON
 
 
 class FastRequest(NamedTuple):
@@ -64,7 +68,7 @@ async def send_answer(answer: Answer, send: Send) -> None:
             "type": "http.response.start",
             "status": answer.status,
             "headers": [
-                _JSON,
+                answer.content_type,
                 (b"content-length", b"%d" % len(answer.body)),
                 (correlation.HEADER, answer.correlation_id.encode("utf-8")),
                 *answer.headers,

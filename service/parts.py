@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import hmac
 
+from service.cluster.cluster_part import ClusterPart
 from service.part import Base, Part
 from service.settings import Settings
 from service.telemetry.telemetry_part import TelemetryPart
 from service.workloads.dev import DevPart
+from service.workloads.gateway_part import GatewayPart
 from service.workloads.saas_part import SaasPart
 
 
 def build_parts(base: Base) -> tuple[Part, ...]:
     """Every subsystem of a node."""
+    saas = SaasPart(base, session_secret(base.settings))
+    cluster = ClusterPart(base)
     return (
-        SaasPart(base, session_secret(base.settings)),
+        saas,
+        GatewayPart(base, cluster.peers, cluster.upstream, saas.act),
         TelemetryPart(base),
         DevPart(base),
+        cluster,
     )
 
 

@@ -26,7 +26,7 @@ from chaos.supervisor.errors import (
 from chaos.supervisor.folder import DataLock, TemporaryFolder, make_folder
 from chaos.supervisor.link import ZygoteLink
 from chaos.supervisor.node import Node
-from chaos.supervisor.reservation import Reservation
+from chaos.supervisor.reservation import LOOPBACK, Reservation
 from chaos.supervisor.schema import ClusterRequest
 from chaos.supervisor.spec import NodeSpec, Option, Program
 
@@ -111,21 +111,30 @@ class Cluster:
             self.data_dir = self._temporary().path / "data"
         self.log_dir = Path(request.log_dir or self._temporary().path / "logs")
         make_folder(self.log_dir)
-        options = {**self._secrets(), **request.settings}
-        for wanted in request.nodes:
-            reservation = Reservation(wanted.port)
+        shared = {**self._secrets(), **request.settings}
+        reservations = _reserve([wanted.port for wanted in request.nodes])
+        urls = [f"http://{LOOPBACK}:{one.port}" for one in reservations]
+        for index, (wanted, reservation) in enumerate(
+            zip(request.nodes, reservations, strict=True)
+        ):
             spec = NodeSpec(
                 name=wanted.name,
                 roles=wanted.roles,
                 port=reservation.port,
                 data_dir=str(self.data_dir / wanted.name),
                 log_path=str(self.log_dir / f"{wanted.name}.log"),
-                options=options,
+                options={**self._peers(urls[:index] + urls[index + 1 :]), **shared},
             )
-            # First into the table, so that whatever fails from here on is taken down with it.
             self._nodes[wanted.name] = Node(spec, reservation, self._link, self._log)
-            self._program.check(spec)
-            make_folder(Path(spec.data_dir))
+        # All are in the table: whatever fails from here on is taken down with them.
+        for node in self.nodes:
+            self._program.check(node.spec)
+            make_folder(Path(node.spec.data_dir))
+
+    def _peers(self, urls: list[str]) -> dict[str, Option]:
+        """The other nodes of one node (D12), unless the user has said who its peers are."""
+        chosen = self._environ.get("FOUNDATION_PEERS")
+        return {} if chosen or not urls else {"peers": urls}
 
     def _secrets(self) -> dict[str, Option]:
         """One for all nodes, so that a session of one node is valid on every other (D12)."""
@@ -171,6 +180,19 @@ class Cluster:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+
+def _reserve(ports: list[int]) -> list[Reservation]:
+    """One reservation for each, or none. Raises PortBusy."""
+    held: list[Reservation] = []
+    try:
+        for port in ports:
+            held.append(Reservation(port))
+    except BaseException:
+        for one in held:
+            one.close()
+        raise
+    return held
 
 
 def _joined(errors: list[BaseException]) -> BaseException:

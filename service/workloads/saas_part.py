@@ -38,6 +38,7 @@ class SaasPart(Part):
             require_session=settings.saas_require_session,
             clock_us=base.clock_us,
         )
+        self.act = self._saas.act
 
     def fast_routes(self) -> dict[tuple[str, str], FastRoute]:
         return {
