@@ -71,6 +71,11 @@ def test_a_locustfile_has_one_concrete_shape(path: Path) -> None:
     assert len(shapes_defined_in(path)) == 1
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("locustfiles/f*.py")), ids=lambda path: path.stem)
+def test_a_scenario_of_the_foundation_tier_reads_like_a_page(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 120
+
+
 @pytest.mark.parametrize("path", LOCUSTFILES, ids=lambda path: path.stem)
 def test_a_locustfile_states_its_fields_in_order(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
