@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -29,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service import problem
+from service.connection_limit import ConnectionLimits
 from service.cycle import HeldBytes, NodeCycle
 from service.errors import (
     FoundationError,
@@ -49,23 +49,13 @@ LINGER_S = 1.0
 """How long a refused client may go on sending before the connection is cut: closing at once would
 reset it, and the reset can overtake the answer."""
 
+_VERSIONS = frozenset({"1.0", "1.1"})
+
+_FRAMING_FACTOR = 8
+"""Bytes of chunk framing that a byte of body may come with: chunks of one byte take five."""
+
 _REFUSED_BACKLOG = 1_024
 """Connections over the maximum that may linger for their 503; beyond these they are just cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Sizes in bytes, times in seconds. `large_bodies` are the paths with the larger limit."""
-
-    max_header_bytes: int
-    max_body_bytes: int
-    max_large_body_bytes: int
-    large_bodies: frozenset[bytes]
-    header_deadline_s: float
-    body_deadline_s: float
-    keep_alive_s: float
-    max_connections: int
-    max_held_bytes: int
 
 
 class NodeProtocol(HttpToolsProtocol):
@@ -94,6 +84,9 @@ class NodeProtocol(HttpToolsProtocol):
         self._fed_header_bytes = 0
         self._body_bytes = 0
         self._body_limit = 0
+        self._framing_bytes = 0
+        self._has_host = False
+        self._upgrading = False
         self.cycle: NodeCycle = None  # type: ignore[assignment]
         self._content_length = 0
         self._refusal: FoundationError | None = None
@@ -121,19 +114,54 @@ class NodeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._phase == LINGER:
             return
-        message = self._messages if self._phase == HEAD else -1
+        message, body_bytes = self._messages, self._body_bytes
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # answered as the plain HTTP request that it also is
+            self._feed(data)
         except httptools.HttpParserError as error:
             self._refuse(self._refusal or MalformedRequest(f"this is not HTTP/1.1: {error}"))
             return
-        if self._phase == HEAD and self._messages == message:
-            # The parser buffers an unfinished header, so what it was fed has to be counted too.
-            self._fed_header_bytes += len(data)
-            if self._fed_header_bytes > self._limits.max_header_bytes:
+        if self._messages == message:
+            self._count_fed(len(data), self._body_bytes - body_bytes)
+
+    def _feed(self, data: bytes) -> None:
+        """Feed the parser, which stops behind the head of each request that asks to upgrade."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                self._drop_upgrade()
+
+    def _count_fed(self, fed_bytes: int, body_bytes: int) -> None:
+        """Bound what no callback of the parser reports: an unfinished header, which it buffers,
+        and the sizes, extensions and line ends between chunks."""
+        limits = self._limits
+        if self._phase == HEAD:
+            self._fed_header_bytes += fed_bytes
+            if self._fed_header_bytes > limits.max_header_bytes:
                 self._refuse(self._headers_too_large())
+        elif self._phase == BODY:
+            self._framing_bytes += fed_bytes - body_bytes
+            allowed = limits.max_header_bytes + _FRAMING_FACTOR * self._body_bytes
+            if self._framing_bytes > allowed:
+                self._refuse(PayloadTooLarge("more bytes between the chunks than in them"))
+
+    def _drop_upgrade(self) -> None:
+        """Parse the head that was just parsed again, without its Upgrade.
+
+        The parser skips the body of a request that would leave HTTP/1.1. We never upgrade, which
+        a server is free to (RFC 9110 section 7.8), so such a request is an ordinary one.
+        """
+        if not self._upgrading:
+            return  # CONNECT: it is answered, and the connection ends
+        self._upgrading = False
+        line = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        fields = [b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self.parser.feed_data(b"%b %b HTTP/%b\r\n%b\r\n" % (*line, b"".join(fields)))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client may end its side after a whole request and still gets the answer; a streamed
@@ -160,6 +188,8 @@ class NodeProtocol(HttpToolsProtocol):
         self._phase = HEAD
         self._since_s = self.loop.time()
         self._header_bytes = self._fed_header_bytes = self._body_bytes = self._content_length = 0
+        self._framing_bytes = 0
+        self._has_host = False
 
     def on_url(self, url: bytes) -> None:
         self._count_header(len(url))
@@ -170,11 +200,18 @@ class NodeProtocol(HttpToolsProtocol):
         name = name.lower()
         if name == b"content-length":
             self._content_length = int(value)
+        elif name == b"host":
+            if self._has_host:
+                self._stop(MalformedRequest("there are two Host headers"))
+            self._has_host = True
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._upgrading = True
+            return
         limits = self._limits
         path = self.url.partition(b"?")[0]
         large = path in limits.large_bodies
@@ -190,6 +227,8 @@ class NodeProtocol(HttpToolsProtocol):
         parser = self.parser
         scope = self.scope
         http_version = parser.get_http_version()
+        if http_version not in _VERSIONS:
+            self._stop(MalformedRequest(f"HTTP/{http_version} is not spoken here: HTTP/1.1 is"))
         scope["method"] = parser.get_method().decode("ascii")
         scope["http_version"] = http_version
         url = httptools.parse_url(self.url)
@@ -209,7 +248,9 @@ class NodeProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=http_version != "1.0" and parser.should_keep_alive(),
+            keep_alive=http_version != "1.0"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade(),
             on_response=self.on_response_complete,
         )
         if earlier is None or earlier.response_complete:
@@ -231,6 +272,8 @@ class NodeProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrading:
+            return
         super().on_message_complete()
         if self.cycle.response_complete:
             self._phase = IDLE

@@ -28,9 +28,10 @@ from structlog.typing import FilteringBoundLogger
 
 from service import log as logs
 from service.app import Node, build_app, open_node
+from service.connection_limit import ConnectionLimits
 from service.cycle import HeldBytes
 from service.errors import FoundationError
-from service.protocol import ConnectionLimits, NodeProtocol
+from service.protocol import NodeProtocol
 from service.settings import Settings
 
 SWEEP_INTERVAL_S = 0.5

@@ -13,9 +13,10 @@ from typing import Any
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from service.connection_limit import ConnectionLimits
 from service.cycle import HeldBytes
 from service.errors import FoundationError
-from service.protocol import ConnectionLimits, NodeProtocol
+from service.protocol import NodeProtocol
 
 LIMITS = ConnectionLimits(
     max_header_bytes=4_096,

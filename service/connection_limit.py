@@ -1,0 +1,20 @@
+"""The limits that one connection is held to (D10); `protocol.py` holds it to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Sizes in bytes, times in seconds. `large_bodies` are the paths with the larger limit."""
+
+    max_header_bytes: int
+    max_body_bytes: int
+    max_large_body_bytes: int
+    large_bodies: frozenset[bytes]
+    header_deadline_s: float
+    body_deadline_s: float
+    keep_alive_s: float
+    max_connections: int
+    max_held_bytes: int
