@@ -14,12 +14,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NODE = ("-m", "service")
@@ -29,24 +29,50 @@ _PR_SET_PDEATHSIG = 1
 _KILL_TIMEOUT_S = 10.0
 
 
+class Handle(Protocol):
+    """What a `NodeProcess` asks of its process; `subprocess.Popen` is one."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def terminate(self) -> None: ...
+
+
 class NodeProcess:
     """A node on `folder`/data that logs to `folder`/node.log; a context manager that ends it."""
 
-    def __init__(self, folder: Path, reservation: socket.socket, arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reservation: socket.socket,
+        arguments: Sequence[str],
+        settings: Mapping[str, object],
+    ) -> None:
         self.port: int = reservation.getsockname()[1]
         self.starts = 0
+        self.data = folder / "data"
         self._folder = folder
         self._reservation = reservation
         self._command = (sys.executable, *arguments)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._settings = {f"FOUNDATION_{key.upper()}": str(v) for key, v in settings.items()}
+        self._process: Handle | None = None
 
     @classmethod
-    def reserve(cls, folder: Path, arguments: Sequence[str] = NODE) -> Self:
-        """`arguments` are Python's: another module may run a node with a seeded bug."""
+    def reserve(cls, folder: Path, arguments: Sequence[str] = NODE, **settings: object) -> Self:
+        """`arguments` are Python's: another module may run a node with a seeded bug. `settings`
+        are the node's, by their names in lower case."""
         reservation = socket.socket()
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reservation.bind(("127.0.0.1", 0))
-        return cls(folder, reservation, arguments)
+        return cls(folder, reservation, arguments, settings)
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
 
     def start(self) -> None:
         """Returns when the node accepts connections. Raises AssertionError with its log."""
@@ -60,10 +86,15 @@ class NodeProcess:
             **{name: value for name, value in os.environ.items() if "FOUNDATION_" not in name},
             "FOUNDATION_PORT": str(self.port),
             "FOUNDATION_REUSE_PORT": "true",
-            "FOUNDATION_DATA": str(self._folder / "data"),
+            "FOUNDATION_DATA": str(self.data),
+            **self._settings,
         }
+        self._process = self._spawn(environment)
+        self.starts += 1
+
+    def _spawn(self, environment: Mapping[str, str]) -> Handle:
         with (self._folder / "node.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command,
                 cwd=ROOT,
                 env=environment,
@@ -71,9 +102,8 @@ class NodeProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=partial(_die_with, os.getpid()),
+                preexec_fn=partial(die_with, os.getpid()),
             )
-        self.starts += 1
 
     def kill(self) -> None:
         """SIGKILL to its process group; returns when it is gone."""
@@ -112,7 +142,7 @@ class NodeProcess:
     ) -> None:
         self.close()
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Handle:
         assert self._process is not None and self._process.poll() is None, self.log()
         return self._process
 
@@ -128,7 +158,7 @@ class NodeProcess:
         raise AssertionError(f"no node after {START_TIMEOUT_S:g} s:\n{self.log()}")
 
 
-def _die_with(parent_pid: int) -> None:
+def die_with(parent_pid: int) -> None:
     """In the child: SIGKILL when the test process ends, however it ends."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
