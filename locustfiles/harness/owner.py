@@ -25,9 +25,10 @@ import gevent
 from gevent.event import Event
 from locust.env import Environment
 from locust.rpc import Message
-from locust.runners import LocalRunner, MasterRunner
+from locust.runners import STATE_CLEANUP, STATE_STOPPING, LocalRunner, MasterRunner
 
 from locustfiles.harness.console import Console
+from locustfiles.harness.course import Course, ad_hoc_course, course_of
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
@@ -35,15 +36,14 @@ from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run_book import RunBook
 from locustfiles.harness.sampler import Sampler, endpoints, require_readable
 from locustfiles.harness.scenario import Scenario
-from locustfiles.harness.target import Target, client_token, reach, start_cluster
+from locustfiles.harness.target import Node, Target, client_token, reach, start_cluster
 from locustfiles.harness.worker import FINISHED, REPORT
 from results.check import scaled_counts
 from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id
-from results.timeline import Header, Plan
+from results.timeline import Header
 from results.verdict import ExitCode, Judgement, worst
 from shapes.locust_shape import PhasedShape
-from shapes.phased import planned_user_seconds, planned_users
 
 FINISH_MARGIN_S = 10.0
 """Beyond the stop timeout, for workers to encode and send what is left."""
@@ -63,6 +63,7 @@ class _Run:
 
     run_id: str
     book: RunBook
+    course: Course
     load_side: LoadSide | None = None
     roll: WorkerRoll | None = None
     greenlets: list[gevent.Greenlet] = field(default_factory=list)
@@ -105,6 +106,7 @@ class Owner:
         self._idle = Event()
         self._idle.set()
         self._judged: tuple[Judgement, RunFolder] | None = None
+        self.last: tuple[Judgement, RunFolder] | None = None
         if isinstance(runner, MasterRunner):
             runner.register_message(REPORT, self._on_report)
             runner.register_message(FINISHED, self._on_finished)
@@ -113,6 +115,20 @@ class Owner:
     def has_begun(self) -> bool:
         """Whether any run was started."""
         return bool(self._exit_codes)
+
+    @property
+    def course(self) -> Course | None:
+        """Of the run that goes on, until it is judged."""
+        return None if self._run is None else self._run.course
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Whether no run goes on, at the latest after that time."""
+        return bool(self._idle.wait(timeout_s))
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes under load, from `acquire` to `release`; the same for every run."""
+        return () if self._target is None else self._target.nodes
 
     # Before the load
 
@@ -161,60 +177,77 @@ class Owner:
 
     def _begin(self) -> None:
         assert self._target is not None
+        self._end_what_was_left()
         limit_s = self._environment.stop_timeout + FINISH_MARGIN_S + JUDGE_TIMEOUT_S
         if not self._idle.wait(limit_s):
             raise TimeoutError(f"the run before it was not judged within {limit_s:.0f} s")
         self._exit_codes.append(ExitCode.INCONCLUSIVE)
         self._set_exit_code()
+        # Locust ticks a shape in a greenlet of its own; users asked for by hand have none.
+        is_ad_hoc = self._runner.shape_greenlet is None
         folder = self._next_folder or self._new_folder()
         self._next_folder, self._judged = None, None
-        nodes = self._target.nodes
-        folder.write_manifest(
-            self._facts
-            | {
-                "run_id": folder.run_id,
-                "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "options": self._options.as_dict() | {"nodes": [node.url for node in nodes]},
-            }
-        )
-        self._console.say(f"run {folder.run_id}: {len(nodes)} nodes, results in {folder.path}")
-        profile = self._shape.plan
-        planned = Plan.of(
-            profile,
-            users=planned_users(profile, self._shape.fixed_users),
-            user_seconds=planned_user_seconds(profile),
-            mean_cycle_s=self._scenario.mean_cycle_s,
-            endpoint=self._scenario.endpoint,
-        )
+        self._say_what_begins(folder, is_ad_hoc)
         # Locust's master resets the time once more when this returns: nothing slow from here on.
-        self._shape.reset_time()
-        origin_us = self._shape.began_wall_us
-        assert origin_us is not None
-        phases = tuple(profile.phases())
-        plan = RunPlan(folder.run_id, origin_us, self._options.seed, nodes, phases)
-        plan.publish(parsed_options(self._environment))
-        book = RunBook(
-            folder,
-            header=Header(folder.run_id, self._scenario.id, origin_us),
-            plan=planned,
-            checks=scaled_counts(
-                self._scenario.checks,
-                time_scale=self._options.time_scale,
-                load_scale=self._options.load_scale,
-            ),
-            profile=profile,
-            elapsed_s=self._shape.elapsed_s,
-            fixed_users=self._shape.fixed_users,
+        course = ad_hoc_course() if is_ad_hoc else course_of(self._shape, self._scenario)
+        plan = RunPlan(
+            run_id=folder.run_id,
+            origin_us=course.origin_us,
+            seed=self._options.seed,
+            nodes=self._target.nodes,
+            phases=() if course.profile is None else tuple(course.profile.phases()),
+            ad_hoc=is_ad_hoc,
         )
-        self._run = run = _Run(folder.run_id, book)
+        plan.publish(parsed_options(self._environment))
+        run = _Run(folder.run_id, self._open_book(folder, course), course)
+        self._idle.clear()
+        self._run = run
         if isinstance(self._runner, MasterRunner):
             run.roll = WorkerRoll(self._runner, run.run_id)
         else:
             self._begin_load(run, plan)
         run.greenlets.append(gevent.spawn(run.guarded, lambda: self._watch(run)))
-        sampled = endpoints(nodes, client_token(), self._options.target_metrics)
-        sampler = Sampler(sampled, self._shape.elapsed_s, book.target)
+        sampled = endpoints(plan.nodes, client_token(), self._options.target_metrics)
+        sampler = Sampler(sampled, course.elapsed_s, run.book.target)
         run.greenlets.append(gevent.spawn(sampler.run))
+
+    def _say_what_begins(self, folder: RunFolder, is_ad_hoc: bool) -> None:
+        """In the manifest and on the console."""
+        urls = [node.url for node in self.nodes]
+        facts = self._facts | {
+            "run_id": folder.run_id,
+            "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "options": self._options.as_dict() | {"nodes": urls},
+            "ad_hoc": is_ad_hoc,
+            "users": sorted(one.__name__ for one in self._runner.user_classes),
+        }
+        folder.write_manifest(facts)
+        kind = "ad-hoc run" if is_ad_hoc else "run"
+        self._console.say(f"{kind} {folder.run_id}: {len(urls)} nodes, results in {folder.path}")
+
+    def _open_book(self, folder: RunFolder, course: Course) -> RunBook:
+        header = Header(folder.run_id, self._scenario.id, course.origin_us, course.is_ad_hoc)
+        return RunBook(
+            folder,
+            header=header,
+            plan=course.plan,
+            checks=scaled_counts(
+                self._scenario.checks,
+                time_scale=self._options.time_scale,
+                load_scale=self._options.load_scale,
+            ),
+            profile=course.profile,
+            elapsed_s=course.elapsed_s,
+            fixed_users=course.fixed_users,
+        )
+
+    def _end_what_was_left(self) -> None:
+        """A run whose end Locust never announced: it was stopped before its first user started."""
+        run = self._run
+        is_stopping = self._runner.state in (STATE_CLEANUP, STATE_STOPPING)
+        if run is not None and not run.is_ending and not is_stopping:
+            run.interrupted = "it was stopped before its users started"
+            self.finish()
 
     def _begin_load(self, run: _Run, plan: RunPlan) -> None:
         load_side = run.load_side = LoadSide(
@@ -230,12 +263,20 @@ class Owner:
     def _watch(self, run: _Run) -> None:
         """Until the greenlet is killed."""
         while True:
-            gevent.sleep(1.0 - (self._shape.elapsed_s() - WATCH_PHASE_S) % 1.0)
-            users, tick = self._runner.user_count, self._runner.shape_last_tick
-            moment = run.book.tick(users, None if tick is None else tick[0])
-            if parsed_options(self._environment).headless:
-                self._console.progress(moment, users=users, total_s=self._shape.plan.duration_s)
+            gevent.sleep(1.0 - (run.course.elapsed_s() - WATCH_PHASE_S) % 1.0)
+            users = self._runner.user_count
+            moment = run.book.tick(users, self._asked_users(run))
+            if parsed_options(self._environment).headless and run.course.profile is not None:
+                total_s = run.course.profile.duration_s
+                self._console.progress(moment, users=users, total_s=total_s)
             self._note_lost_workers(run)
+
+    def _asked_users(self, run: _Run) -> int | None:
+        """What the shape's latest tick, or a person, has asked for."""
+        if run.course.is_ad_hoc:
+            return self._runner.target_user_count
+        tick = self._runner.shape_last_tick
+        return None if tick is None else tick[0]
 
     def _note_lost_workers(self, run: _Run) -> None:
         for worker in run.roll.lost() if run.roll is not None else ():
@@ -259,10 +300,7 @@ class Owner:
         if run is None or run.is_ending:
             return
         run.is_ending = True
-        self._idle.clear()
-        duration_s, elapsed_s = self._shape.plan.duration_s, self._shape.elapsed_s()
-        if run.interrupted is None and elapsed_s < duration_s:
-            run.interrupted = f"stopped after {max(0.0, elapsed_s):.0f} of {duration_s:.0f} s"
+        run.interrupted = run.interrupted or run.course.cut_short()
         sent: dict[str, int] = {}
         try:
             run.guarded(lambda: self._collect(run, sent))
@@ -287,7 +325,7 @@ class Owner:
             # The edge to Locust: without a verdict the exit code stays 3.
             logger.exception("no verdict could be computed; see %s", run.book.folder.path)
             return
-        self._judged = (judgement, run.book.folder)
+        self._judged = self.last = (judgement, run.book.folder)
         self._exit_codes[-1] = judgement.exit_code
         self._set_exit_code()
         if not parsed_options(self._environment).headless:

@@ -70,13 +70,16 @@ class RunBook:
         folder: RunFolder,
         *,
         header: Header,
-        plan: Plan,
+        plan: Plan | None,
         checks: Sequence[Check],
-        profile: Profile,
+        profile: Profile | None,
         elapsed_s: Callable[[], float],
         fixed_users: int = 0,
     ) -> None:
-        """Raises TimelineError when the timeline cannot be begun."""
+        """An ad-hoc run has no plan and no profile.
+
+        Raises TimelineError when the timeline cannot be begun.
+        """
         self.folder = folder
         self.failures = 0
         self._profile = profile
@@ -89,7 +92,8 @@ class RunBook:
         self._broken = False
         self._end: End | None = None
         self._timeline = TimelineWriter(folder.timeline, header)
-        self._timeline.plan(plan)
+        if plan is not None:
+            self._timeline.plan(plan)
         self._timeline.checks([check.as_dict() for check in checks])
 
     def take(self, kind: str, report: dict[str, Any]) -> None:
@@ -107,27 +111,28 @@ class RunBook:
             raise ValueError(f"a load side ships seconds and health, not {kind!r}")
 
     def tick(self, users: int, planned: int | None) -> Moment:
-        """Write how many users run now, and how many the shape has handed over.
+        """Write how many users run now, and how many the shape, or a person, has asked for.
 
         Returns the run as of the last second that is complete.
         """
         elapsed_s = self._elapsed_s()
         self._write(self._timeline.progress, Progress(round(elapsed_s, 3), users, planned))
         second = int(elapsed_s // 1)
-        phase = next(
-            (p.name for p in self._profile.phases() if p.start_s <= elapsed_s < p.end_s), None
-        )
+        phases = () if self._profile is None else self._profile.phases()
+        phase = next((p.name for p in phases if p.start_s <= elapsed_s < p.end_s), None)
         complete = max((s for s in self._ended_by_second if s < second), default=second)
         return Moment(
             second=second,
             phase=phase,
-            planned_users=self._planned_users(max(0.0, elapsed_s)),
+            planned_users=self._planned_users(max(0.0, elapsed_s), asked=planned or 0),
             ended=self._ended,
             rate_per_s=float(self._ended_by_second.get(complete, 0)),
             errors=self._errors,
         )
 
-    def _planned_users(self, t_s: float) -> int:
+    def _planned_users(self, t_s: float, *, asked: int) -> int:
+        if self._profile is None:
+            return asked
         if t_s >= self._profile.duration_s:
             return 0
         return round(self._profile.target(t_s)) + self._fixed_users

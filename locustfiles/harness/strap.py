@@ -31,6 +31,7 @@ from locust.event import Events
 from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 
 from locustfiles.harness.console import Console
+from locustfiles.harness.course import planned
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.options import Options, add_options, parsed_options
@@ -40,11 +41,9 @@ from locustfiles.harness.worker import Worker
 from results.check import expanded, unknown_windows
 from results.errors import ResultsError
 from results.measure import Measure
-from results.timeline import Plan
 from results.verdict import ExitCode
 from results.windows import RUN, phase_windows
 from shapes.locust_shape import PhasedShape
-from shapes.phased import planned_user_seconds, planned_users
 
 logger = logging.getLogger(__name__)
 
@@ -211,12 +210,7 @@ def _require_declared(scenario: Scenario, environment: Environment) -> None:
 
 def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
     """Raises BadConfiguration for checks that could only be found wrong after the run."""
-    plan = Plan.of(
-        shape.plan,
-        users=planned_users(shape.plan, shape.fixed_users),
-        user_seconds=planned_user_seconds(shape.plan),
-        mean_cycle_s=scenario.mean_cycle_s,
-    )
+    plan = planned(shape, scenario)
     if scenario.mean_cycle_s is None:
         _refuse_achieved(scenario)
     windows = [RUN, *(window.name for window in phase_windows(plan))]

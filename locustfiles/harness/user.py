@@ -59,10 +59,17 @@ class FoundationUser(LeanHttpUser):
     def on_start(self) -> None:
         """Connect, then wait for this user's own moment around the step that it starts for.
 
+        In an ad-hoc run users start at once.
+
         Thousands of connections take a second of CPU, which the second before a step has to spare
         and the first second of the step does not.
         """
         share = self.random.random()
+        if self._load_side.plan.ad_hoc:
+            # There is no step to be in time for: Locust's spawn rate spreads these users.
+            for node in self.nodes:
+                self.client.connect(node)
+            return
         began_s = self._load_side.elapsed_s()
         due_s = began_s + first_request_delay_s(began_s, share)
         gevent.sleep(share * CONNECT_WITHIN_S)

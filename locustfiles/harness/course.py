@@ -1,0 +1,74 @@
+"""What a run follows: the scenario's shape, or a person at the web UI (an ad-hoc run).
+
+The shape has a plan, a length and a second 0 that lies ahead of its first users. An ad-hoc run has
+none of it: its second 0 is its start, and it ends when it is stopped. This module must not know
+books, or what is done when a run ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.scenario import Scenario
+from results.timeline import Plan
+from shapes.locust_shape import PhasedShape
+from shapes.phased import planned_user_seconds, planned_users
+from shapes.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """`elapsed_s` counts from `origin_us`, in microseconds since the epoch.
+
+    An ad-hoc run has neither profile nor plan.
+    """
+
+    origin_us: int
+    elapsed_s: Callable[[], float]
+    profile: Profile | None = None
+    plan: Plan | None = None
+    fixed_users: int = 0
+
+    @property
+    def is_ad_hoc(self) -> bool:
+        return self.profile is None
+
+    def cut_short(self) -> str | None:
+        """Why a run that ends now has not reached its end; None when it has.
+
+        Whoever started users by hand also decides when they are done.
+        """
+        if self.profile is None:
+            return None
+        duration_s, elapsed_s = self.profile.duration_s, self.elapsed_s()
+        if elapsed_s >= duration_s:
+            return None
+        return f"stopped after {max(0.0, elapsed_s):.0f} of {duration_s:.0f} s"
+
+
+def course_of(shape: PhasedShape, scenario: Scenario) -> Course:
+    """The shape's, with its second 0 set anew: nothing slow may follow until users start."""
+    plan = planned(shape, scenario)
+    shape.reset_time()
+    assert shape.began_wall_us is not None
+    return Course(shape.began_wall_us, shape.elapsed_s, shape.plan, plan, shape.fixed_users)
+
+
+def planned(shape: PhasedShape, scenario: Scenario) -> Plan:
+    """What the shape will hand over, as the timeline holds it."""
+    return Plan.of(
+        shape.plan,
+        users=planned_users(shape.plan, shape.fixed_users),
+        user_seconds=planned_user_seconds(shape.plan),
+        mean_cycle_s=scenario.mean_cycle_s,
+        endpoint=scenario.endpoint,
+    )
+
+
+def ad_hoc_course() -> Course:
+    """Begins now."""
+    origin_us = wall_us(time.perf_counter())
+    return Course(origin_us, lambda: (wall_us(time.perf_counter()) - origin_us) / 1e6)
