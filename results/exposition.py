@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 
 from results.errors import ExpositionError
-from results.field import LARGEST
 
 MAX_PAGE_CHARACTERS = 1024 * 1024
 """A node's page has 20,000; one of a service with 1,000 series 100,000."""
 
 MAX_SERIES = 5_000
+
+LARGEST_VALUE = 1e18
+"""A timeline holds no number beyond 2^63, and one that is rounded on its way must not get there."""
 
 _SERIES = re.compile(
     # Possessive quantifiers throughout: a hostile page costs one pass, whatever is in it.
@@ -33,7 +35,7 @@ def parse(text: str) -> dict[str, float]:
     """The value of each series by its name with its labels, as the page writes them.
 
     Such as `{'up': 1.0, 'requests_total{route="GET /a"}': 7.0}`. What is no series (comments, NaN
-    and infinities, numbers beyond 2^63, damaged lines) is left out; a page without any gives an
+    and infinities, numbers beyond 1e18, damaged lines) is left out; a page without any gives an
     empty dict. Raises ExpositionError when the page or the number of series is too large.
     """
     if len(text) > MAX_PAGE_CHARACTERS:
@@ -44,7 +46,7 @@ def parse(text: str) -> dict[str, float]:
     found = {
         name + labels: number
         for name, labels, value in _SERIES.findall(text)
-        if -LARGEST < (number := float(value)) < LARGEST
+        if -LARGEST_VALUE < (number := float(value)) < LARGEST_VALUE
     }
     if len(found) > MAX_SERIES:
         raise ExpositionError(

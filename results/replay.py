@@ -17,6 +17,7 @@ from results.errors import TimelineError
 from results.evaluation import evaluate
 from results.generator import assess, worst_health
 from results.statistic import WindowStats, cut
+from results.target import target_stats
 from results.timeline import EndReason, Timeline
 from results.timeline_reader import read_timeline
 from results.verdict import Judgement, judge
@@ -45,6 +46,7 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         doubts=[*_doubts(timeline), *_unanswered(timeline, stats[RUN])],
         health=worst_health(timeline),
         notes=[note(left_out)] if timeline.header.ad_hoc else [],
+        target=target_stats(timeline.target, windows),
     )
 
 

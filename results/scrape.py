@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from results.field import LARGEST
+from results.exposition import LARGEST_VALUE
+
+UP = "up"
+"""1 where a page was read, else 0 and no other value; whoever reads the pages adds it."""
 
 CPU_PERCENT = "cpu_percent"
 MEMORY_BYTES = "memory_bytes"
@@ -93,7 +96,7 @@ def _own_values(
     """(series, value) of all that is not the process's own or part of a histogram's buckets."""
     for series, value in after.items():
         family = series.partition("{")[0]
-        if family in {_CPU, _START, *_PROCESS_GAUGES.values()}:
+        if series == UP or family in {_CPU, _START, *_PROCESS_GAUGES.values()}:
             continue
         if family.endswith(("_bucket", "_created")):
             continue
@@ -135,4 +138,4 @@ def _cpu(grown: Callable[[str], float | None], interval_s: float) -> dict[str, f
 
 def _kept(values: dict[str, float]) -> dict[str, float]:
     """Those that a timeline can hold: a short interval may make any rate huge."""
-    return {name: value for name, value in values.items() if -LARGEST < value < LARGEST}
+    return {name: value for name, value in values.items() if -LARGEST_VALUE < value < LARGEST_VALUE}

@@ -6,6 +6,7 @@ module must not compute statistics: it shows those of the judgement.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 
 from rich.console import Console
@@ -13,9 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from results.evaluation import CheckResult, Status
-from results.measure import formatted
+from results.measure import formatted, number
+from results.scrape import (
+    COMMIT_MS,
+    CPU_PERCENT,
+    LOOP_LAG_MS,
+    MEMORY_BYTES,
+    QUEUE_EVENTS,
+    UP,
+    WAL_BYTES,
+)
 from results.statistic import Latency, WindowStats
+from results.target import ByNode, TargetStats
 from results.verdict import Judgement, Verdict
+from results.windows import RUN
 
 _COLOUR = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow", "ABORTED": "magenta"}
 
@@ -27,6 +39,10 @@ _MEANING = {
 }
 
 _MOST_REASONS = 12
+
+_MOST_FIGURE_ROWS = 40
+
+_MEGABYTE = 1e6
 
 _WIDEST_COLUMNS = 240
 """Endpoint names are route templates; nothing that is reasonable is longer."""
@@ -52,7 +68,7 @@ def progress_line(
 
 
 def summary(judgement: Judgement, *, folder: str, styled: bool = False) -> str:
-    """The page at the end of a run: verdict, reasons, checks, windows, where the files are.
+    """The page at the end of a run: verdict, reasons, checks, windows, figures, target, files.
 
     Tables are as wide as their content (about 105 columns): a cell cut short tells nothing.
     """
@@ -74,23 +90,37 @@ def summary(judgement: Judgement, *, folder: str, styled: bool = False) -> str:
         console.print(
             Text(f"  - and {len(judgement.reasons) - _MOST_REASONS} more in verdict.json")
         )
-    console.print()
-    if judgement.results:
-        console.print(_check_table(judgement.results))
+    for section in _sections(judgement):
         console.print()
-    if judgement.windows:
-        console.print(_window_table(judgement.windows))
-        console.print()
-        console.print(
-            Text(
-                "users planned: their mean.  started: requests begun, of those that were planned.\n"
-                "raw: response time.\n"
-                "excess: response time less the wait that the node itself declared as emulated."
-            )
-        )
+        console.print(section)
     console.print()
     console.print(Text(f"files: {folder}"))
     return out.getvalue()
+
+
+def _sections(judgement: Judgement) -> Iterator[Table | Text]:
+    """Whatever there is something to show of."""
+    if judgement.results:
+        yield _check_table(judgement.results)
+    if judgement.windows:
+        yield _window_table(judgement.windows)
+        yield Text(
+            "users planned: their mean.  started: requests begun, of those that were planned.\n"
+            "raw: response time.\n"
+            "excess: response time less the wait that the node itself declared as emulated."
+        )
+    rows = [(name, w) for w in judgement.windows for name in w.figures]
+    if rows:
+        yield _figure_table(sorted(rows, key=lambda row: row[0])[:_MOST_FIGURE_ROWS])
+    if len(rows) > _MOST_FIGURE_ROWS:
+        yield Text(f"and {len(rows) - _MOST_FIGURE_ROWS} more in verdict.json")
+    nodes = judgement.target.get(RUN, {})
+    if any(nodes.values()):
+        yield _target_table(nodes)
+        yield Text(
+            "the target's own metrics, in the run.  cpu (of one core) and commit: their means.\n"
+            "the others: the most in any second.  samples: seconds that were read."
+        )
 
 
 def _headline(judgement: Judgement) -> Text:
@@ -109,7 +139,7 @@ def _check_table(results: tuple[CheckResult, ...]) -> Table:
             _status(result.status),
             Text(check.expression),
             Text(check.window),
-            Text(check.endpoint or "all"),
+            Text(check.endpoint or ("all" if check.figure is None else "-")),
             formatted(check.measure, result.value),
             f"{result.samples:,}",
         )
@@ -123,6 +153,47 @@ def _window_table(windows: tuple[WindowStats, ...]) -> Table:
     for stats in windows:
         table.add_row(Text(stats.window.name), *_window_cells(stats))
     return table
+
+
+def _figure_table(rows: Sequence[tuple[str, WindowStats]]) -> Table:
+    counts = ("count", "sum", "mean", "least", "most", "sum/s")
+    table = _table(left=("figure", "window"), right=counts)
+    for name, stats in rows:
+        seen = stats.figures[name]
+        values = (seen.sum, seen.mean, seen.least, seen.most, seen.rate)
+        cells = (f"{seen.count:,}", *(number(value) for value in values))
+        table.add_row(Text(name), Text(stats.window.name), *cells)
+    return table
+
+
+def _target_table(nodes: ByNode) -> Table:
+    figures = ("cpu %", "max %", "memory MB", "queue", "commit ms", "WAL MB", "lag ms", "samples")
+    table = _table(left=("target",), right=figures)
+    for node, values in nodes.items():
+        table.add_row(Text(node), *_target_cells(values))
+    return table
+
+
+def _target_cells(values: Mapping[str, TargetStats]) -> tuple[str, ...]:
+    def mean(name: str) -> str:
+        return number(round(values[name].mean, 1)) if name in values else "-"
+
+    def most(name: str, unit: float = 1.0) -> str:
+        return number(round(values[name].most / unit, 1)) if name in values else "-"
+
+    # Every page states gauges; what is made of two pages has fewer samples.
+    read = max((v.samples for name, v in values.items() if name != UP), default=0)
+    asked = values[UP].samples if UP in values else read
+    return (
+        mean(CPU_PERCENT),
+        most(CPU_PERCENT),
+        most(MEMORY_BYTES, _MEGABYTE),
+        most(QUEUE_EVENTS),
+        mean(COMMIT_MS),
+        most(WAL_BYTES, _MEGABYTE),
+        most(LOOP_LAG_MS),
+        f"{read:,}" if read == asked else f"{read:,} of {asked:,}",
+    )
 
 
 def _table(*, left: tuple[str, ...], right: tuple[str, ...]) -> Table:

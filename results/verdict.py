@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 from results.evaluation import CheckResult, Status
+from results.figure import FigureStats
 from results.generator import Finding
 from results.measure import quantile_name
 from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
+from results.target import ByNode, TargetStats
 
 
 class Verdict(StrEnum):
@@ -51,7 +53,10 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A run's verdict and all that it rests on. `health` holds each source's worst figures."""
+    """A run's verdict and all that it rests on. `health` holds each source's worst figures.
+
+    `target` is how the nodes were in each window, on which the verdict does not rest.
+    """
 
     verdict: Verdict
     exit_code: ExitCode
@@ -60,6 +65,7 @@ class Judgement:
     windows: tuple[WindowStats, ...]
     findings: tuple[Finding, ...]
     health: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    target: Mapping[str, ByNode] = field(default_factory=dict)
 
 
 def judge(
@@ -71,6 +77,7 @@ def judge(
     doubts: Sequence[str] = (),
     health: Mapping[str, Mapping[str, float]] | None = None,
     notes: Sequence[str] = (),
+    target: Mapping[str, ByNode] | None = None,
 ) -> Judgement:
     """`findings` say why the generator was not fit, `doubts` what else makes a run inconclusive.
 
@@ -101,6 +108,7 @@ def judge(
         tuple(windows),
         tuple(findings),
         health or {},
+        target or {},
     )
 
 
@@ -123,6 +131,13 @@ def as_document(judgement: Judgement) -> dict[str, object]:
             "fit": not judgement.findings,
             "findings": [{"code": f.code, "text": f.text} for f in judgement.findings],
             "worst": {source: dict(figures) for source, figures in judgement.health.items()},
+        },
+        "target": {
+            window: {
+                node: {name: _target_document(stats) for name, stats in values.items()}
+                for node, values in nodes.items()
+            }
+            for window, nodes in judgement.target.items()
         },
         # The key is part of the format; no scenario keeps a ledger to audit against.
         "audit": {},
@@ -152,7 +167,23 @@ def _window_document(stats: WindowStats) -> dict[str, object]:
         "rate_per_s": stats.rate,
         "total": _endpoint_document(stats.total),
         "endpoints": {name: _endpoint_document(e) for name, e in stats.endpoints.items()},
+        "figures": {name: _figure_document(f) for name, f in stats.figures.items()},
     }
+
+
+def _figure_document(stats: FigureStats) -> dict[str, object]:
+    return {
+        "count": stats.count,
+        "sum": stats.sum,
+        "mean": stats.mean,
+        "least": stats.least,
+        "most": stats.most,
+        "rate_per_s": stats.rate,
+    }
+
+
+def _target_document(stats: TargetStats) -> dict[str, object]:
+    return {"mean": stats.mean, "most": stats.most, "samples": stats.samples}
 
 
 def _endpoint_document(stats: EndpointStats) -> dict[str, object]:

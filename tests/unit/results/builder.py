@@ -16,6 +16,7 @@ from results.timeline import (
     Health,
     Plan,
     PlannedPhase,
+    TargetSample,
     Timeline,
     TimelineWriter,
 )
@@ -70,10 +71,18 @@ def planned_requests(share: float = 1.0, outcome: Outcome = Outcome.OK) -> list[
     return found
 
 
-def reports(samples: Iterable[Sample], source: str = "w1") -> tuple[SecondReport, ...]:
+Observation = tuple[str, float, float]
+"""Figure, value, and when in seconds."""
+
+
+def reports(
+    samples: Iterable[Sample], source: str = "w1", observed: Iterable[Observation] = ()
+) -> tuple[SecondReport, ...]:
     recorder = Recorder(source=source, origin_us=0)
     for sample in samples:
         recorder.record(sample)
+    for name, value, at_s in observed:
+        recorder.observe(name, value, round(at_s * 1e6))
     recorder.close()
     return tuple(report for report in recorder.reports() if report is not None)
 
@@ -85,8 +94,10 @@ def timeline(
     plan: Plan | None = PLAN,
     health: tuple[Health, ...] = HEALTHY,
     end: End | None = None,
+    observed: Iterable[Observation] = (),
+    target: tuple[TargetSample, ...] = (),
 ) -> Timeline:
-    made = reports(samples)
+    made = reports(samples, observed=observed)
     end = end or End(6.0, EndReason.COMPLETED, "", {"w1": len(made)})
     return Timeline(
         HEADER,
@@ -95,6 +106,7 @@ def timeline(
         made,
         health=health,
         end=end,
+        target=target,
     )
 
 
@@ -110,6 +122,8 @@ def write(path: Path, made: Timeline) -> Path:
             writer.progress(progress)
         for health in made.health:
             writer.health(health)
+        for sample in made.target:
+            writer.target(sample)
         for annotation in made.annotations:
             writer.annotation(annotation)
         if made.end is not None:

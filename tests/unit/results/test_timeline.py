@@ -19,6 +19,7 @@ from results.timeline import (
     Health,
     Plan,
     Progress,
+    TargetSample,
     Timeline,
     TimelineWriter,
 )
@@ -30,9 +31,18 @@ from tests.unit.shapes.test_profile import p1_profile
 
 @pytest.fixture
 def whole() -> Timeline:
-    made = timeline(planned_requests(), checks=[error_rate(below=0.001)])
+    made = timeline(
+        planned_requests(),
+        checks=[error_rate(below=0.001)],
+        plan=replace(PLAN, endpoint="GET /*"),
+        observed=[("jobs done", 3, 2.5), ("\u2603", -0.1, 9.0)],
+    )
     return replace(
         made,
+        target=(
+            TargetSample(1.2, "node-1", {"cpu_percent": 99.5, "queue_events": 0.0}),
+            TargetSample(1.4, "node-2", {}),
+        ),
         progress=(Progress(1.0, 2), Progress(2.0, 10, planned=12)),
         annotations=(Annotation(2.5, "note", "line\nbreak ☃ \x1b[31m"),),
     )
@@ -42,6 +52,16 @@ def test_a_timeline_is_read_back_as_it_was_written(tmp_path: Path, whole: Timeli
     assert read_timeline(write(tmp_path / "t.jsonl", whole)) == whole
 
 
+def test_a_timeline_from_before_there_were_figures_is_written_as_it_was(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", timeline(planned_requests(), checks=[error_rate(below=0.1)]))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert not any("figures" in line for line in lines)
+    assert not any("endpoint" in line for line in lines if line["kind"] == "plan")
+    assert not any("figure" in check for line in lines for check in line.get("checks", ()))
+    plan = read_timeline(path).plan
+    assert plan is not None and plan.endpoint is None
+
+
 def test_the_plan_of_a_profile_carries_phases_users_and_user_seconds() -> None:
     profile = p1_profile()
     plan = Plan.of(
@@ -49,7 +69,9 @@ def test_the_plan_of_a_profile_carries_phases_users_and_user_seconds() -> None:
         users=planned_users(profile),
         user_seconds=planned_user_seconds(profile),
         mean_cycle_s=0.4474,
+        endpoint="POST /v1/saas/*",
     )
+    assert plan.endpoint == "POST /v1/saas/*"
     assert sum(plan.user_seconds) == profile.integral(0, 300)
     assert [phase.name for phase in plan.phases] == ["steady", "burst", "peak", "steady"]
 
@@ -74,7 +96,7 @@ def test_a_timeline_cut_at_any_byte_is_read_up_to_its_last_whole_line(
 
 
 def _line_count(read: Timeline) -> int:
-    parts = (read.reports, read.progress, read.health, read.annotations)
+    parts = (read.reports, read.progress, read.health, read.target, read.annotations)
     single = (read.plan is not None) + bool(read.checks) + (read.end is not None)
     return 1 + single + sum(len(part) for part in parts)
 
@@ -115,6 +137,15 @@ HEADER_LINE = '{"kind":"header","version":1,"run_id":"r","scenario":"s","origin_
         ([HEADER_LINE, '{"kind":"progress","t_s":1,"users":1,"x":1}'], "unknown field 'x'"),
         ([HEADER_LINE, '{"kind":"health","t_s":1,"source":"w","values":{"a":"b"}}'], "number"),
         ([HEADER_LINE, '{"kind":"end","t_s":1,"reason":"tired"}'], "unknown reason"),
+        ([HEADER_LINE, '{"kind":"target","t_s":1,"node":1,"values":{}}'], "'node' must be text"),
+        ([HEADER_LINE, '{"kind":"target","t_s":1,"node":"n"}'], "'values' is missing"),
+        ([HEADER_LINE, '{"kind":"target","t_s":1,"node":"n","values":{"a":null}}'], "'a' must be"),
+        ([HEADER_LINE, '{"kind":"target","t_s":1,"node":"n","values":{"a":Infinity}}'], "finite"),
+        ([HEADER_LINE, '{"kind":"target","t_s":1,"node":"n","values":{},"x":1}'], "unknown field"),
+        ([HEADER_LINE, '{"kind":"plan","duration_s":1,"mean_cycle_s":1,"phases":[],"users":[],'
+          '"user_seconds":[],"endpoint":""}'], "'endpoint' is empty"),
+        ([HEADER_LINE, '{"kind":"plan","duration_s":1,"mean_cycle_s":1,"phases":[],"users":[],'
+          '"user_seconds":[],"endpoint":null}'], "'endpoint' must be text"),
         ([HEADER_LINE, '{"kind":"second","source":"w"}'], "line 2.*missing"),
         ([HEADER_LINE, "[" * 100_000], "line 2"),
         ([HEADER_LINE, '{"kind":"plan","duration_s":1,"mean_cycle_s":0,"phases":[],"users":[],'

@@ -374,6 +374,7 @@ def test_the_document_has_the_fixed_keys_and_is_json() -> None:
         "checks",
         "windows",
         "generator",
+        "target",
         "audit",
     ]
     read = json.loads(json.dumps(document, allow_nan=False))
