@@ -26,6 +26,7 @@ from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from service.errors import FoundationError, InvalidInput, MalformedJson, PayloadTooLarge
+from service.events import unique_key
 from service.events.own import OWN_STREAM
 from service.events.store import Write
 from service.schema import MAX_BATCH_EVENTS, MAX_INTEGER, MAX_JSON_DEPTH, NewEvent
@@ -79,7 +80,9 @@ class Intake:
             event = self._event.validate_json(body)
         except ValidationError as error:
             raise _refusal(error, "") from None
-        return self._write(event, 1, correlation_id)
+        write = self._write(event, 1, correlation_id)
+        unique_key.check(body, _colons(event, write))
+        return write
 
     def array(self, body: bytes, correlation_id: str | None = None) -> list[Write]:
         """A JSON array of events; errors name the index, from 0."""
@@ -93,6 +96,7 @@ class Intake:
                 writes.append(self._write(event, 2, correlation_id))
         except FoundationError as error:
             raise type(error)(f"[{len(writes)}].{error}") from None
+        unique_key.check(body, sum(map(_colons, events, writes)))
         return writes
 
     def lines(self, body: bytes, correlation_id: str | None = None) -> list[Write]:
@@ -106,6 +110,7 @@ class Intake:
             try:
                 event = self._event.validate_json(line)
                 writes.append(self._write(event, 1, correlation_id))
+                unique_key.check(line, _colons(event, writes[-1]))
             except ValidationError as error:
                 raise _refusal(error, f"line {number}") from None
             except FoundationError as error:
@@ -148,6 +153,12 @@ class Intake:
         )
         # As Write(*fields), without the call that a NamedTuple makes of it: 0.1 against 0.4 us.
         return tuple.__new__(Write, fields)
+
+
+def _colons(event: NewEvent, write: Write) -> int:
+    """Of the members that were kept; names and times that hold some more are not counted."""
+    fields = event.__pydantic_fields_set__
+    return len(fields) + write.data.count(b":") + write.metadata.count(b":")
 
 
 def content_hash(
@@ -226,6 +237,7 @@ def decode(adapter: TypeAdapter[M], raw: bytes) -> M:
         model = adapter.validate_json(raw)
     except ValidationError as error:
         raise _refusal(error, "") from None
+    unique_key.check_text(raw)
     content = model.__dict__ if isinstance(model, BaseModel) else model
     try:
         text = orjson.dumps(content, option=_CANONICAL)
