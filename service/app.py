@@ -14,6 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from service import openapi
 from service.auth import Tokens
+from service.config.defaults import read_defaults
+from service.config.model import Defaults
 from service.dispatch import Dispatch
 from service.emulation import EmulatedLatency
 from service.errors import FoundationError, StorageError
@@ -50,6 +52,7 @@ class Node:
         log: FilteringBoundLogger,
         store: EventStore,
         meter: Meter,
+        defaults: Defaults,
     ) -> None:
         self.settings = settings
         self.url = url
@@ -60,7 +63,17 @@ class Node:
         self.emulation = EmulatedLatency(settings.emulated_latency)
         self.telemetry = Telemetry(settings.telemetry_series)
         self.parts = build_parts(
-            Base(settings, url, store, meter, self.emulation, wall_clock_us, log, self.telemetry)
+            Base(
+                settings,
+                url,
+                store,
+                meter,
+                self.emulation,
+                wall_clock_us,
+                log,
+                self.telemetry,
+                defaults,
+            )
         )
         self.connections: Callable[[], int] = lambda: 0
         self._recoveries: list[asyncio.Task[None]] = []
@@ -125,7 +138,11 @@ class Node:
 
 
 async def open_node(settings: Settings, url: str, log: FilteringBoundLogger) -> Node:
-    """Open the store and everything on it. Raises StorageError with the remedy."""
+    """Open the store and everything on it.
+
+    Raises StorageError with the remedy, and ConfigurationError before anything is opened.
+    """
+    defaults = read_defaults(settings.config_file)
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -140,7 +157,7 @@ async def open_node(settings: Settings, url: str, log: FilteringBoundLogger) -> 
         limits=_store_limits(settings),
         observer=meter,
     )
-    node = Node(settings, url, log, store, meter)
+    node = Node(settings, url, log, store, meter, defaults)
     node.start()
     return node
 

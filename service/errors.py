@@ -96,6 +96,18 @@ class EventNotFound(NotFound):
     code = "event_not_found"
 
 
+class ConfigNotFound(NotFound):
+    """No default and no change has given this path a value."""
+
+    code = "config_not_found"
+
+
+class NotUpdatable(Forbidden):
+    """The path is not on the allowlist of what clients may change."""
+
+    code = "not_updatable"
+
+
 class Conflict(FoundationError):
     code = "conflict"
     status = 409
@@ -111,6 +123,36 @@ class VersionConflict(Conflict):
     """`expected_version` is not the stream's version (G4)."""
 
     code = "version_conflict"
+
+
+class ConfigFull(Conflict):
+    """The configuration has as many paths or bytes as it may have."""
+
+    code = "config_full"
+
+
+class AlreadyRegistered(Conflict):
+    """Another owner holds the name, and its lease has not ended (X-23)."""
+
+    code = "already_registered"
+
+
+class NotOwner(Conflict):
+    """Only the owner of a registration may end it."""
+
+    code = "not_owner"
+
+
+class RegistrationEnded(Conflict):
+    """This id registered before, and that registration has ended: it cannot come back."""
+
+    code = "registration_ended"
+
+
+class RegistryFull(Conflict):
+    """The registry has as many entries or bytes as it may have."""
+
+    code = "registry_full"
 
 
 class Overloaded(FoundationError):

@@ -48,14 +48,17 @@ class FastLane:
             "/v1/events/batch": (BATCH, self.post_batch),
             "/v1/events/audit": (AUDIT, self.post_audit),
         }
-        self._others: dict[str, dict[str, FastRoute]] = {}
+        self._others: dict[str, dict[str, FastRoute | None]] = {}
         self._prefixes: dict[str, tuple[tuple[str, FastRoute], ...]] = {}
         for part in parts:
             for (method, path), route in part.fast_routes().items():
                 self._add(method, path, route)
 
-    def _add(self, method: str, path: str, route: FastRoute) -> None:
-        if path.endswith("/"):
+    def _add(self, method: str, path: str, route: FastRoute | None) -> None:
+        if route is None:
+            assert method != "POST", "no prefix of POST has an exception"
+            self._others.setdefault(method, {})[path] = None
+        elif path.endswith("/"):
             self._prefixes[method] = (*self._prefixes.get(method, ()), (path, route))
         elif method == "POST":
             self._posts[path] = route

@@ -8,7 +8,7 @@ it works -> `begin_shutdown` (end every wait) -> `close`, before the store close
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 from structlog.typing import FilteringBoundLogger
 
+from service.config.model import Defaults
 from service.dispatch import FastRoute
 from service.emulation import EmulatedLatency
 from service.events.store import EventStore
@@ -24,10 +25,15 @@ from service.settings import Settings
 from service.telemetry.meter import Meter
 from service.telemetry.series import Telemetry
 
+NO_DEFAULTS = Defaults()
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every part is made of. `url` is the node's advertised address, `clock_us` the wall."""
+    """What every part is made of. `url` is the node's advertised address, `clock_us` the wall.
+
+    `defaults` are the configuration's, read before anything was opened.
+    """
 
     settings: Settings
     url: str
@@ -37,6 +43,7 @@ class Base:
     clock_us: Callable[[], int]
     log: FilteringBoundLogger
     telemetry: Telemetry
+    defaults: Defaults = NO_DEFAULTS
 
 
 class Part:
@@ -49,8 +56,11 @@ class Part:
         """Its routes, twins of fast ones included. Declaring them calls nothing."""
         return ()
 
-    def fast_routes(self) -> dict[tuple[str, str], FastRoute]:
-        """(method, path) -> hot route; a path that ends in `/` stands for all that begin so."""
+    def fast_routes(self) -> Mapping[tuple[str, str], FastRoute | None]:
+        """(method, path) -> hot route; a path that ends in `/` stands for all that begin so.
+
+        None leaves one path of such a prefix to FastAPI, since it streams, say.
+        """
         return {}
 
     def bodies(self) -> dict[str, type[BaseModel]]:

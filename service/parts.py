@@ -8,9 +8,11 @@ from __future__ import annotations
 import hmac
 
 from service.cluster.cluster_part import ClusterPart
+from service.config.config_part import ConfigPart
 from service.part import Base, Part
 from service.settings import Settings
 from service.telemetry.telemetry_part import TelemetryPart
+from service.workloads.analytics_part import AnalyticsPart
 from service.workloads.dev import DevPart
 from service.workloads.gateway_part import GatewayPart
 from service.workloads.saas_part import SaasPart
@@ -23,7 +25,9 @@ def build_parts(base: Base) -> tuple[Part, ...]:
     return (
         saas,
         GatewayPart(base, cluster.peers, cluster.upstream, saas.act),
+        AnalyticsPart(base, cluster.peers, cluster.upstream),
         TelemetryPart(base),
+        ConfigPart(base),
         DevPart(base),
         cluster,
     )

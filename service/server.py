@@ -30,7 +30,7 @@ from service import log as logs
 from service.app import Node, build_app, open_node
 from service.connection_limit import ConnectionLimits
 from service.cycle import HeldBytes
-from service.errors import FoundationError
+from service.errors import ConfigurationError, FoundationError
 from service.protocol import NodeProtocol
 from service.settings import Settings
 
@@ -79,6 +79,9 @@ def run(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_serve(settings, sock, ready, log))
+        except ConfigurationError as error:
+            log.error("cannot start", code=error.code, error=str(error))
+            return NodeExit.CONFIGURATION
         except FoundationError as error:
             log.error("cannot start", code=error.code, error=str(error))
             return NodeExit.STORAGE

@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     query_timeout_s: Annotated[float, Field(gt=0, le=600)] = 2.0
     metadata_index: Keys = ()
 
+    # Configuration
+    config_file: Path | None = None
+
     # Workloads (D9, D12)
     emulated_latency: Annotated[float, Field(ge=0, le=1_000, allow_inf_nan=False)] = 1.0
     session_ttl_s: Annotated[int, Field(ge=1, le=7 * 86_400)] = 3_600

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from chaos.supervisor.errors import InvalidNode
 from chaos.supervisor.reservation import LOOPBACK
 from chaos.supervisor.spec import NodeSpec
+from service.config.defaults import read_defaults
 from service.errors import ConfigurationError
 from service.server import run
 from service.settings import Settings, load
@@ -27,7 +28,7 @@ class FoundationProgram:
                 node=spec.name,
             )
         try:
-            _settings(spec)
+            read_defaults(_settings(spec).config_file)
         except ConfigurationError as error:
             raise InvalidNode(f"{spec.name}: {error}", node=spec.name) from error
 
