@@ -22,6 +22,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import gevent
@@ -29,6 +30,7 @@ import locust
 from locust.env import Environment
 from locust.event import Events
 from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
+from locust.web import WebUI
 
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
@@ -37,6 +39,7 @@ from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
+from locustfiles.harness.web_ui import attach, require_free_port
 from locustfiles.harness.worker import Worker
 from results.check import expanded, unknown_windows
 from results.errors import ResultsError
@@ -61,6 +64,7 @@ class Harness:
         self._owner: Owner | None = None
         self._worker: Worker | None = None
         self._signals: list[Any] = []
+        self._console = Console()
 
     def listen(self, events: Events) -> None:
         listeners: tuple[tuple[Any, Callable[..., None]], ...] = (
@@ -68,22 +72,23 @@ class Harness:
             (events.init, self._on_init),
             (events.test_start, self._on_test_start),
             (events.test_stop, self._on_test_stop),
-            (events.quitting, self._on_quitting),
             (events.quit, self._on_quit),
         )
         for event, listener in listeners:
             event.add_listener(listener)
 
-    def _on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
+    def _on_init(
+        self, environment: Environment, runner: Runner, web_ui: WebUI | None = None, **_: Any
+    ) -> None:
         try:
-            self._prepare(environment, runner)
+            self._prepare(environment, runner, web_ui)
         except (BadConfiguration, ResultsError) as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(ExitCode.BAD_CONFIGURATION)
         except KeyboardInterrupt:
             _stop_before_the_load()
 
-    def _prepare(self, environment: Environment, runner: Runner) -> None:
+    def _prepare(self, environment: Environment, runner: Runner, web_ui: WebUI | None) -> None:
         _quieten(environment)
         if not environment.stop_timeout:
             environment.stop_timeout = self._scenario.stop_timeout_s
@@ -95,7 +100,8 @@ class Harness:
                 "in the locustfile, and no other shape"
             )
         _configure(shape, options)
-        _check_descriptors(self._scenario, shape, environment, runner)
+        planned_peak = round(shape.plan.peak(0.0, shape.plan.duration_s)) + shape.fixed_users
+        _check_descriptors(self._scenario, planned_peak, environment)
         if isinstance(runner, WorkerRunner):
             # A failed request is the verdict's business, not the worker's exit code.
             environment.process_exit_code = int(ExitCode.PASS)
@@ -105,14 +111,34 @@ class Harness:
         _require_declared(self._scenario, environment)
         _require_sound_checks(self._scenario, shape)
         environment.process_exit_code = int(ExitCode.INCONCLUSIVE)
-        self._owner = Owner(self._scenario, options, environment, runner, shape, Console())
-        if parsed_options(environment).headless:
+        self._owner = Owner(self._scenario, options, environment, runner, shape, self._console)
+        # Only now, so that it comes before the master's own listener: Locust fires in reverse, and
+        # a run that the master has stopped no longer shows that Locust was told to quit.
+        quitting: Any = environment.events.quitting
+        quitting.add_listener(self._on_quitting)
+        if web_ui is None:
             # With a shape Locust installs its own handler only after the run.
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._signals.append(gevent.signal_handler(number, _interrupt, self._owner, runner))
+        else:
+            require_free_port(web_ui.host, web_ui.port)
+            # Python's own would raise in any greenlet that happens to run.
+            self._signals.append(gevent.signal_handler(signal.SIGINT, _interrupt_main))
         # Also on ways out that fire no event, such as sys.exit while workers are awaited.
         atexit.register(self._owner.release)
         self._owner.acquire()
+        if web_ui is not None:
+            self._open_web_ui(web_ui, environment, self._owner)
+
+    def _open_web_ui(self, web_ui: WebUI, environment: Environment, owner: Owner) -> None:
+        # Shown by the form and the report; our users know their nodes, others get the first one.
+        environment.host = environment.host or owner.nodes[0].url
+        scheme = "https" if web_ui.tls_cert else "http"
+        path = parsed_options(environment).web_base_path
+        url = f"{scheme}://{web_ui.host or '0.0.0.0'}:{web_ui.port}{path}"
+        self._console.say(f"web UI: {url} (Start runs the scenario's shape; Ctrl-C ends)")
+        refuse_users = partial(_why_too_many, self._scenario, environment)
+        attach(web_ui, environment, owner, refuse_users=refuse_users)
 
     def _on_test_start(self, **_: Any) -> None:
         if self._worker is not None:
@@ -150,6 +176,11 @@ def _interrupt(owner: Owner, runner: Runner) -> None:
     _stop_before_the_load()
 
 
+def _interrupt_main() -> None:
+    """Ctrl-C beside the web UI: Locust waits for it in the main greenlet, and shuts down."""
+    gevent.kill(gevent.get_hub().parent, KeyboardInterrupt)
+
+
 def _stop_before_the_load() -> NoReturn:
     print("stopped before the load began", file=sys.stderr)
     sys.exit(int(ExitCode.ABORTED))
@@ -165,21 +196,28 @@ def _configure(shape: PhasedShape, options: Options) -> None:
         ) from None
 
 
-def _check_descriptors(
-    scenario: Scenario, shape: PhasedShape, environment: Environment, runner: Runner
-) -> None:
+def _check_descriptors(scenario: Scenario, users: int, environment: Environment) -> None:
     """Raises BadConfiguration where this process, or one of its own workers, has too few."""
+    runner = environment.runner
     processes = parsed_options(environment).processes
     carries_load = isinstance(runner, LocalRunner) or (
         bool(processes) and isinstance(runner, MasterRunner)
     )
     check_descriptors(
-        peak_users=round(shape.plan.peak(0.0, shape.plan.duration_s)) + shape.fixed_users,
+        peak_users=users,
         connections_per_user=scenario.connections_per_user,
         processes=processes or 1,
         is_required=carries_load,
         warns=isinstance(runner, WorkerRunner) and not processes,
     )
+
+
+def _why_too_many(scenario: Scenario, environment: Environment, users: int) -> str | None:
+    try:
+        _check_descriptors(scenario, users, environment)
+    except BadConfiguration as error:
+        return str(error)
+    return None
 
 
 def _require_declared(scenario: Scenario, environment: Environment) -> None:

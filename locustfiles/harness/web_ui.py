@@ -1,0 +1,347 @@
+"""What the suite adds to Locust's own web UI: the choice of shape or ad hoc, order, the verdict.
+
+The form is Locust's, with its class picker on. `index` adds a few lines of script that preset the
+scenario's shape, so that a plain Start runs the scenario, and name the other choice for what it
+is. `start` and `stop` stand before Locust's own handlers: one at a time, and what cannot work is
+refused with a reason that the form shows. `stats` carries the verdict of the last run to a tab.
+
+This module must not start users, or judge: Locust does the one, the owner the other.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from flask import Blueprint, Response, jsonify, make_response, request
+from gevent.lock import BoundedSemaphore
+from jinja2.utils import htmlsafe_json_dumps
+from locust.env import Environment
+from locust.runners import (
+    STATE_CLEANUP,
+    STATE_RUNNING,
+    STATE_SPAWNING,
+    STATE_STOPPED,
+    STATE_STOPPING,
+    MasterRunner,
+)
+from locust.web import WebUI
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
+
+from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.owner import Owner
+from results.measure import formatted
+from results.run_folder import RunFolder
+from results.verdict import Judgement
+
+NO_SHAPE = "Default"
+"""Locust's own name, in its form, for a run without a shape."""
+
+BEGIN_TIMEOUT_S = 20.0
+"""For a start that Locust has accepted to have its books and its first users."""
+
+TURN_TIMEOUT_S = 5.0
+"""A start waits this long for another start or stop; a stop waits for a start as long as that may
+take."""
+
+WORKERS_MARGIN_S = 5.0
+"""Beyond the stop timeout, after which Locust's workers report as ready again."""
+
+POLL_S = 0.02
+
+TAB = "verdict"
+
+_SCRIPT = """
+<script>
+Object.assign(window.templateArgs, %(arguments)s);
+// Locust's form presets the first choice, which is a run without a shape.
+new MutationObserver(() => {
+  const choice = document.querySelector('select[name="shapeClass"]:not([data-preset])');
+  if (!choice) return;
+  choice.dataset.preset = "";
+  for (const option of choice.options) option.textContent = %(labels)s[option.value];
+  choice.value = %(shape)s;
+  choice.dispatchEvent(new Event("change", {bubbles: true}));
+}).observe(document.body, {childList: true, subtree: true});
+</script>
+"""
+
+View = Callable[..., Any]
+
+
+def attach(
+    web_ui: WebUI,
+    environment: Environment,
+    owner: Owner,
+    *,
+    refuse_users: Callable[[int], str | None],
+) -> None:
+    """Add it all to a web UI that is not yet serving.
+
+    `refuse_users` says why this process cannot carry so many users, or None.
+    """
+    _Additions(web_ui, environment, owner, refuse_users).install()
+
+
+class _Additions:
+    """Holds one turn for starts and stops; everything else is the owner's or Locust's."""
+
+    def __init__(
+        self,
+        web_ui: WebUI,
+        environment: Environment,
+        owner: Owner,
+        refuse_users: Callable[[int], str | None],
+    ) -> None:
+        self._web_ui = web_ui
+        self._environment = environment
+        self._owner = owner
+        self._refuse_users = refuse_users
+        self._turn = BoundedSemaphore()
+        self._workers = 0
+        assert environment.shape_class is not None
+        self._shape_name = type(environment.shape_class).__name__
+
+    def install(self) -> None:
+        app = self._web_ui.app
+        guard: Callable[[View], View] = self._web_ui.auth_required_if_enabled
+        assert app is not None
+        self._web_ui.userclass_picker_is_active = True
+        views = app.view_functions
+        additions = {
+            "index": self._index,
+            "swarm": self._start,
+            "stop": self._stop,
+            "request_stats": self._stats,
+        }
+        for name, added in additions.items():
+            view = views[f"locust.{name}"]
+            views[f"locust.{name}"] = guard(wraps(view)(partial(added, view)))
+        app.before_request(_refuse_other_sites)
+        options = self._environment.parsed_options
+        own = Blueprint("foundation", __name__, url_prefix=options and options.web_base_path)
+        own.add_url_rule("/verdict", view_func=guard(self._verdict))
+        app.register_blueprint(own)
+
+    # Pages
+
+    def _index(self, view: View) -> Response:
+        page = make_response(view())
+        script = _SCRIPT % {
+            "arguments": htmlsafe_json_dumps(self._template_arguments()),
+            "labels": htmlsafe_json_dumps(
+                {
+                    NO_SHAPE: "no shape: the number of users below, until you stop (ad hoc)",
+                    self._shape_name: f"{self._shape_name}: the scenario as it is planned",
+                }
+            ),
+            "shape": htmlsafe_json_dumps(self._shape_name),
+        }
+        page.set_data(page.get_data(as_text=True).replace("</body>", f"{script}</body>"))
+        return page
+
+    def _template_arguments(self) -> dict[str, object]:
+        course = self._owner.course
+        arguments: dict[str, object] = {
+            "extended_tabs": [{"title": "Verdict", "key": TAB}],
+            "extended_tables": [{"key": TAB, "structure": _COLUMNS}],
+            # A running shape is not edited; the form of a start follows its own choice.
+            "hide_common_options": course is not None and not course.is_ad_hoc,
+        }
+        if course is not None:
+            arguments["state"] = STATE_RUNNING
+        return arguments
+
+    def _stats(self, view: View) -> Response:
+        """Locust's, with the verdict; it stops asking when no run goes on, hence not before."""
+        answer = make_response(view())
+        stats: dict[str, Any] = dict(answer.get_json())
+        ended = (STATE_CLEANUP, STATE_STOPPING, STATE_STOPPED)
+        if self._owner.course is not None and stats["state"] in ended:
+            stats["state"] = STATE_RUNNING
+        stats["extended_stats"] = [{"key": TAB, "data": _rows(self._owner.last)}]
+        return jsonify(stats)
+
+    def _verdict(self) -> Response:
+        """The last run's, for scripts; `null` before the first."""
+        if self._owner.last is None:
+            return jsonify(None)
+        judgement, folder = self._owner.last
+        return jsonify(
+            {
+                "run_id": folder.run_id,
+                "verdict": judgement.verdict.value,
+                "exit_code": int(judgement.exit_code),
+                "reasons": list(judgement.reasons),
+                "folder": str(folder.path),
+            }
+        )
+
+    # Starting and stopping
+
+    def _start(self, view: View) -> Response:
+        if not self._turn.acquire(timeout=TURN_TIMEOUT_S):
+            return self._refused("another start or stop is still being carried out: try again")
+        try:
+            reason = self._why_not(request.form)
+            if reason is not None:
+                return self._refused(reason)
+            is_edit = self._owner.course is not None
+            request.form = self._completed(request.form, is_edit=is_edit)
+            answer = make_response(view())
+            if not is_edit and answer.get_json().get("success"):
+                self._wait_for_begin()
+            return answer
+        finally:
+            self._turn.release()
+
+    def _stop(self, view: View) -> Response:
+        # A stop that overtakes a start would find nothing to stop, and the start would go on.
+        timeout_s = self._environment.stop_timeout + WORKERS_MARGIN_S + BEGIN_TIMEOUT_S
+        if not self._turn.acquire(timeout=timeout_s):
+            return self._refused("another start or stop is still being carried out: try again")
+        try:
+            return make_response(view())
+        finally:
+            self._turn.release()
+
+    def _why_not(self, form: Mapping[str, str]) -> str | None:
+        """Why this start, or edit, cannot be carried out."""
+        wanted = form.get("shape_class")
+        if wanted not in (None, NO_SHAPE, self._shape_name):
+            return f"there is no shape {wanted!r}: choose {self._shape_name} or {NO_SHAPE}"
+        host = form.get("host", "")
+        if host and host != self._environment.host:
+            return (
+                "the target is chosen when Locust starts, so that it can be checked: leave the "
+                "host as it is, or start Locust again with --nodes URL"
+            )
+        if wanted != self._shape_name and (reason := self._too_many(form)):
+            return reason
+        if self._is_ending() and not self._owner.wait_until_idle(TURN_TIMEOUT_S):
+            return "the run before is still ending: try again when its verdict is there"
+        course = self._owner.course
+        if course is None:
+            return self._no_workers()
+        if not course.is_ad_hoc:
+            return "the shape is running, and its users follow it: stop the run first"
+        if wanted == self._shape_name:
+            return "an ad-hoc run goes on: stop it before you start the shape"
+        return None
+
+    def _too_many(self, form: Mapping[str, str]) -> str | None:
+        try:
+            return self._refuse_users(int(form.get("user_count", "0")))
+        except ValueError:
+            # Locust's own handler says what is wrong with it.
+            return None
+
+    def _is_ending(self) -> bool:
+        runner = self._environment.runner
+        assert runner is not None
+        return self._owner.course is not None and runner.state in (
+            STATE_CLEANUP,
+            STATE_STOPPING,
+            STATE_STOPPED,
+        )
+
+    def _no_workers(self) -> str | None:
+        """Wait until those of the last run are ready again; why there is none, if so."""
+        runner = self._environment.runner
+        if not isinstance(runner, MasterRunner):
+            return None
+        deadline_s = time.monotonic() + self._environment.stop_timeout + WORKERS_MARGIN_S
+        while len(runner.clients.ready) < self._workers and time.monotonic() < deadline_s:
+            gevent.sleep(POLL_S)
+        self._workers = len(runner.clients.ready)
+        if self._workers:
+            return None
+        return "no worker is ready: start workers with --worker, or wait until they are back"
+
+    def _completed(
+        self, form: ImmutableMultiDict[str, str], *, is_edit: bool
+    ) -> ImmutableMultiDict[str, str]:
+        """A plain start runs the shape; an edit keeps the user classes that run."""
+        completed = MultiDict(form)
+        if is_edit:
+            running = [one.__name__ for one in self._environment.user_classes]
+            completed.setlist("user_classes", running)
+        else:
+            completed.setdefault("shape_class", self._shape_name)
+        return ImmutableMultiDict(completed)
+
+    def _wait_for_begin(self) -> None:
+        """Locust starts in the background; what comes next must find the run."""
+        runner = self._environment.runner
+        assert runner is not None
+        deadline_s = time.monotonic() + BEGIN_TIMEOUT_S
+        begun = (STATE_SPAWNING, STATE_RUNNING)
+        while time.monotonic() < deadline_s:
+            if self._owner.course is not None and runner.state in begun:
+                return
+            gevent.sleep(POLL_S)
+
+    def _refused(self, reason: str) -> Response:
+        """As Locust's own handlers refuse: the form shows the message."""
+        return jsonify({"success": False, "message": reason, "host": self._environment.host})
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raises BadConfiguration when the web UI could not listen there: Locust would only log it."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise BadConfiguration(
+            f"the web UI cannot listen on {host}:{port} ({error.strerror}): choose another "
+            "--web-host or --web-port, or run with --headless"
+        ) from None
+
+
+def _refuse_other_sites() -> Response | None:
+    """A page of another site that is open in the same browser must not start load."""
+    origin = request.headers.get("Origin")
+    if request.method != "POST" or origin is None:
+        return None
+    hosts = {request.host, request.headers.get("X-Forwarded-Host", request.host)}
+    if urlsplit(origin).netloc in hosts:
+        return None
+    return make_response(f"a page of {origin} may not do this\n", 403)
+
+
+_COLUMNS = [
+    # Locust sorts by `name`.
+    {"key": "name", "title": "#"},
+    {"key": "status", "title": "Status"},
+    {"key": "what", "title": "What"},
+    {"key": "detail", "title": "Detail"},
+]
+
+
+def _rows(last: tuple[Judgement, RunFolder] | None) -> list[dict[str, object]]:
+    """The verdict as rows of a table: itself, its reasons, its checks, where the files are."""
+    if last is None:
+        found = [("-", "no run has ended yet", "")]
+    else:
+        judgement, folder = last
+        code = f"exit code {int(judgement.exit_code)}"
+        found = [(judgement.verdict.value, f"run {folder.run_id}", code)]
+        found += [("", "reason", reason) for reason in judgement.reasons]
+        for result in judgement.results:
+            check = result.check
+            where = f"{check.expression}, {check.window}"
+            where += f", {check.endpoint}" if check.endpoint else ""
+            value = formatted(check.measure, result.value)
+            found.append((result.status.value, where, f"{value} of {result.samples:,} samples"))
+        found.append(("", "files", str(folder.path)))
+    return [
+        {"name": number, "status": status, "what": what, "detail": detail}
+        for number, (status, what, detail) in enumerate(found, 1)
+    ]
