@@ -80,13 +80,13 @@ class WindowStats:
     """A window's statistics: `total`, each endpoint, and each selection that was asked for.
 
     `covered_s` is the number of whole seconds that the window holds; `planned_user_s` the plan's
-    integral over them. `planned_users` is their mean. `planned_endpoint` is what the plan is about:
+    integral over them, None without a plan. `planned_users` is their mean. `planned_endpoint` is what the plan is about:
     only such requests count as achieved. `figures` holds those that were observed in the window.
     """
 
     window: Window
     covered_s: int
-    planned_user_s: float
+    planned_user_s: float | None
     mean_cycle_s: float | None
     total: EndpointStats
     endpoints: Mapping[str, EndpointStats]
@@ -103,7 +103,9 @@ class WindowStats:
 
     @property
     def planned_users(self) -> float | None:
-        return self.planned_user_s / self.covered_s if self.covered_s else None
+        if self.planned_user_s is None or not self.covered_s:
+            return None
+        return self.planned_user_s / self.covered_s
 
     @property
     def rate(self) -> float | None:
@@ -113,7 +115,9 @@ class WindowStats:
     def planned_starts(self, mean_cycle_s: float | None = None) -> float | None:
         """Starts that the plan expects: its user-seconds over the mean cycle; None without one."""
         cycle_s = mean_cycle_s if mean_cycle_s is not None else self.mean_cycle_s
-        return self.planned_user_s / cycle_s if cycle_s else None
+        if self.planned_user_s is None or not cycle_s:
+            return None
+        return self.planned_user_s / cycle_s
 
     def started(self, endpoint: str | None) -> int:
         """Starts of an endpoint; None means what the plan is about."""
@@ -263,7 +267,7 @@ def _window_stats(
     return WindowStats(
         window,
         covered_s,
-        0.0 if plan is None else sum(_planned_user_s(plan, span) for span in ranges),
+        None if plan is None else sum(_planned_user_s(plan, span) for span in ranges),
         None if plan is None else plan.mean_cycle_s,
         total.stats(),
         {name: sums[name].stats() for name in sorted(sums)},

@@ -110,10 +110,12 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
             "excess: response time less the wait that the node itself declared as emulated."
         )
     rows = [(name, w) for w in judgement.windows for name in w.figures]
+    if len(rows) > _MOST_FIGURE_ROWS:
+        rows = [(name, w) for name, w in rows if w.window.name == RUN]
     if rows:
         yield _figure_table(sorted(rows, key=lambda row: row[0])[:_MOST_FIGURE_ROWS])
-    if len(rows) > _MOST_FIGURE_ROWS:
-        yield Text(f"and {len(rows) - _MOST_FIGURE_ROWS} more in verdict.json")
+        if sum(len(w.figures) for w in judgement.windows) > _MOST_FIGURE_ROWS:
+            yield Text("the figures of every window are in verdict.json")
     nodes = judgement.target.get(RUN, {})
     if any(nodes.values()):
         yield _target_table(nodes)

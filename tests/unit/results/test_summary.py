@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from results.check import achieved, error_rate, latency, requests
+from results.check import achieved, error_rate, errors, figure, latency, requests
 from results.replay import judge_timeline
 from results.sample import Outcome
 from results.summary import progress_line, summary
+from results.timeline import TargetSample
 from results.verdict import judge
-from tests.unit.results.builder import planned_requests, request, timeline
+from tests.unit.results.builder import PLAN, planned_requests, request, timeline
 
 CHECKS = (
     error_rate(below=0.001),
@@ -32,6 +34,90 @@ def test_a_plain_summary_holds_verdict_checks_windows_and_folder() -> None:
     assert "files: results/runs/r 1" in text
     row = next(line for line in text.splitlines() if line.startswith("phase:burst"))
     assert row.split()[:5] == ["phase:burst", "10", "41", "20", "102.5"]
+
+
+def section(text: str, heading: str) -> list[list[str]]:
+    """The rows of the table whose first column is headed so, columns apart by two spaces."""
+    lines = text.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith(f"{heading}  "))
+    rows = lines[first : first + lines[first:].index("")]
+    return [re.split(r" {2,}", row.rstrip()) for row in rows]
+
+
+def test_figures_are_shown_for_each_window_that_has_them() -> None:
+    checks = (figure("jobs done", "sum", above=1), errors())
+    observed = [("jobs done", 1500, 2.5), ("jobs done", 2500, 3.5), ("[b]", 0.25, 5)]
+    text = summary(
+        judge_timeline(timeline(planned_requests(), checks=checks, observed=observed)), folder="x"
+    )
+    assert section(text, "figure") == [
+        ["figure", "window", "count", "sum", "mean", "least", "most", "sum/s"],
+        ["[b]", "run", "1", "0.25", "0.25", "0.25", "0.25", "0.041667"],
+        ["[b]", "phase:steady#2", "1", "0.25", "0.25", "0.25", "0.25", "0.125"],
+        ["[b]", "phase:steady", "1", "0.25", "0.25", "0.25", "0.25", "0.0625"],
+        ["jobs done", "run", "2", "4,000", "2,000", "1,500", "2,500", "666.67"],
+        ["jobs done", "phase:burst", "2", "4,000", "2,000", "1,500", "2,500", "2,000"],
+    ]
+    assert section(text, "status")[1:] == [
+        ["PASS", "jobs done sum > 1", "run", "-", "4,000", "2"],
+        ["PASS", "errors <= 0", "run", "all", "0", "56"],
+    ]
+
+
+def test_many_figures_are_shown_for_the_run_alone() -> None:
+    observed = [(f"f{n}", 1, 0.5) for n in range(60)]
+    text = summary(judge_timeline(timeline(planned_requests(), observed=observed)), folder="x")
+    rows = section(text, "figure")[1:]
+    assert len(rows) == 40 and {row[1] for row in rows} == {"run"}
+    assert "the figures of every window are in verdict.json" in text
+
+
+def test_the_target_is_shown_for_the_run_and_what_is_missing_with_it() -> None:
+    values = {
+        "up": 1.0,
+        "cpu_percent": 40.0,
+        "memory_bytes": 123.4e6,
+        "queue_events": 2500.0,
+        "commit_ms": 4.26,
+        "wal_bytes": 4_200_000.0,
+        "loop_lag_ms": 1.55,
+    }
+    samples = (
+        TargetSample(1.0, "node-1", values),
+        TargetSample(2.0, "node-1", {**values, "cpu_percent": 50.0, "queue_events": 0.0}),
+        TargetSample(3.0, "node-1", {"up": 0.0}),
+        TargetSample(1.0, "shop:9100", {"cpu_percent": 3.0}),
+        TargetSample(99.0, "late", {"up": 1.0}),
+    )
+    text = summary(judge_timeline(timeline(planned_requests(), target=samples)), folder="x")
+    assert section(text, "target")[1:] == [
+        ["late", *["-"] * 7, "0"],
+        ["node-1", "45", "50", "123.4", "2,500", "4.3", "4.2", "1.6", "2 of 3"],
+        ["shop:9100", "3", "3", *["-"] * 5, "1"],
+    ]
+
+
+def test_without_figures_and_samples_there_are_no_such_tables() -> None:
+    nowhere = (TargetSample(99.0, "late", {"up": 1.0}),)
+    text = summary(judge_timeline(timeline(planned_requests(), target=nowhere)), folder="x")
+    assert not re.search(r"^(figure|target) ", text, re.MULTILINE)
+
+
+def test_the_tables_of_a_large_run_fit_in_110_columns() -> None:
+    observed = [("a figure of 22 letters", 123_456_789.5, n + 0.5) for n in range(6)]
+    target = tuple(
+        TargetSample(
+            float(t),
+            "a-node-of-30-characters.example",
+            {"up": float(t % 2), "cpu_percent": 99.9, "memory_bytes": 12e9, "queue_events": 99_999},
+        )
+        for t in range(1, 1000)
+    )
+    made = timeline(planned_requests(), checks=CHECKS, observed=observed, target=target)
+    made = replace(made, plan=replace(PLAN, duration_s=1000.0))
+    text = summary(judge_timeline(made), folder="x")
+    tables = [line for line in text.splitlines() if not line.startswith("  - ")]
+    assert max(len(line) for line in tables) <= 110
 
 
 def test_a_styled_summary_is_coloured() -> None:
