@@ -40,25 +40,31 @@ class FeedSource:
     max_feeds: int
     heartbeat_s: float = HEARTBEAT_S
 
-    def open(self, after: int) -> FeedResponse:
-        """The answer to one more subscriber. Raises Overloaded."""
+    def open(self, after: int, last_seq: int | None = None) -> FeedResponse:
+        """The answer to one more subscriber; `last_seq`, where what it follows ends now, is told
+        in X-Last-Seq. Raises Overloaded.
+        """
         if self.meter.feeds >= self.max_feeds:
             raise Overloaded(f"{self.max_feeds} feeds are open, the maximum: use another node")
-        return FeedResponse(self, after)
+        return FeedResponse(self, after, last_seq)
 
 
 class FeedResponse(Response):
     """Streams every event with seq > `after` until the client or the node ends it."""
 
-    def __init__(self, source: FeedSource, after: int) -> None:
+    def __init__(self, source: FeedSource, after: int, last_seq: int | None = None) -> None:
         super().__init__()
         self._source = source
         self._after = after
+        self._last_seq = last_seq
         self._sent = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         source = self._source
-        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        headers = list(_HEADERS)
+        if self._last_seq is not None:
+            headers.append((b"x-last-seq", b"%d" % self._last_seq))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b": feed\n\n", "more_body": True})
         source.meter.feed_opened(1)
         pump = asyncio.create_task(self._pump(send))

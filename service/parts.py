@@ -15,6 +15,7 @@ from service.telemetry.telemetry_part import TelemetryPart
 from service.workloads.analytics_part import AnalyticsPart
 from service.workloads.dev import DevPart
 from service.workloads.gateway_part import GatewayPart
+from service.workloads.jobs_part import JobsPart
 from service.workloads.saas_part import SaasPart
 
 
@@ -29,6 +30,7 @@ def build_parts(base: Base) -> tuple[Part, ...]:
         TelemetryPart(base),
         ConfigPart(base),
         DevPart(base),
+        JobsPart(base),
         cluster,
     )
 

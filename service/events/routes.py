@@ -103,9 +103,11 @@ def event_routes(store: EventStore, feeds: FeedSource, *, node: str) -> APIRoute
         """Every event with seq > `after` as server-sent events: catch-up, then live (G8).
 
         `Last-Event-ID` goes before `after`, as a reconnecting EventSource sends both. Without
-        either the feed starts at the next event.
+        either the feed starts at the next event. `X-Last-Seq` is where the log ends now, so that a
+        consumer knows how far behind it is.
         """
         start = feed_start(request.query_params.multi_items(), last_event_id)
-        return feeds.open(store.stats().last_seq if start is None else start)
+        last_seq = store.stats().last_seq
+        return feeds.open(last_seq if start is None else start, last_seq)
 
     return router
