@@ -138,8 +138,9 @@ class RunBook:
         return round(self._profile.target(t_s)) + self._fixed_users
 
     def target(self, sample: TargetSample) -> None:
-        """Write how one node of the target is."""
-        self._write(self._timeline.target, sample)
+        """Write how one node of the target is. After the end it is too late, and dropped."""
+        if self._end is None:
+            self._write(self._timeline.target, sample)
 
     def worker_lost(self, worker: str) -> None:
         """Note a worker that is gone; the verdict is INCONCLUSIVE from here on."""

@@ -7,6 +7,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -14,6 +15,7 @@ import pytest
 
 from locustfiles.harness import sampler
 from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.run_book import RunBook
 from locustfiles.harness.sampler import (
     Endpoint,
     Reader,
@@ -24,8 +26,9 @@ from locustfiles.harness.sampler import (
 )
 from locustfiles.harness.target import Node
 from results.exposition import MAX_PAGE_CHARACTERS
+from results.run_folder import create_run
 from results.scrape import foundation_values, general_values
-from results.timeline import TargetSample
+from results.timeline import Header, TargetSample
 
 Answer = Callable[["Handler"], None]
 LIMIT_S = 20.0
@@ -267,3 +270,17 @@ def test_a_fault_of_ours_ends_nothing_and_is_said_once(caplog: pytest.LogCapture
     assert of(taken, "b")[0].values["up"] == 1.0
     assert caplog.text.count("sampling a failed") == 1
     assert caplog.text.count("seeded: deriving fails") >= 1
+
+
+def test_a_sample_that_comes_after_the_end_of_its_run_is_dropped(tmp_path: Path) -> None:
+    folder = create_run(tmp_path, "run")
+    book = RunBook(
+        folder, header=Header("run", "s", 0, True), plan=None, checks=(), profile=None,
+        elapsed_s=lambda: 1.0,
+    )  # fmt: skip
+    book.target(TargetSample(0.5, "node-1", {"up": 1.0}))
+    book.close(None, {})
+    book.target(TargetSample(1.5, "node-1", {"up": 1.0}))
+    lines = folder.timeline.read_text().splitlines()
+    assert [line.count('"target"') for line in lines] == [0] * (len(lines) - 2) + [1, 0]
+    assert book.failures == 0
