@@ -147,6 +147,10 @@ class Settings(BaseSettings):
     session_ttl_s: Annotated[int, Field(ge=1, le=7 * 86_400)] = 3_600
     saas_require_session: bool = False
 
+    # Jobs (P1-10)
+    job_workers: Annotated[int, Field(ge=1, le=256)] = 4
+    job_queue: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+
     # Telemetry
     telemetry_series: Annotated[int, Field(ge=10, le=100_000)] = 2_000
 
