@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from service.server import NodeExit
-from tests.e2e.node_process import NodeProcess, running
+from tests.contract.whole_node import whole_node
+from tests.e2e.node_process import NodeProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20_261_120
@@ -60,7 +61,7 @@ def by_class(report: dict[str, Any]) -> Counter[str]:
 
 
 def test_every_operation_answers_generated_requests_as_its_document_says(tmp_path: Path) -> None:
-    with running(tmp_path / "data", emulated_latency=0, log_level="error") as node:
+    with whole_node(tmp_path) as node:
         code, report, samples = fuzz(node, 110, examples=EXAMPLES)
         assert (code, report["faults"]) == (0, {}), samples
         assert set(report["operations"]) == documented(node)
@@ -73,7 +74,7 @@ def test_every_operation_answers_generated_requests_as_its_document_says(tmp_pat
 def test_a_node_that_breaks_its_document_is_caught(tmp_path: Path) -> None:
     """Positive control: each of the mutant's four bugs turns the fuzz red."""
     command = ("-m", "tests.contract.fuzz.mutant_node")
-    with running(tmp_path / "data", command=command, log_level="error") as node:
+    with whole_node(tmp_path, command=command) as node:
         code, report, _ = fuzz(node, 110, examples=10)
     found = {
         (label, fault.split(": ")[0])
@@ -93,7 +94,7 @@ def test_a_node_that_breaks_its_document_is_caught(tmp_path: Path) -> None:
 def test_a_hundred_thousand_generated_requests_cause_no_5xx(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with running(tmp_path / "data", emulated_latency=0, log_level="error") as node:
+    with whole_node(tmp_path) as node:
         code, report, samples = fuzz(
             node, 1_100, examples=LONG_EXAMPLES, requests=LONG_REQUESTS, connections=8
         )
