@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from results.figure import FigureStats
 from results.histogram import HIGHEST_US, Histogram
 from results.recorder import Recorder
 from results.sample import Outcome, Sample
 from results.second import SecondReport
 from results.statistic import cut
 from results.timeline import Header, Plan, PlannedPhase, Timeline
-from results.windows import standard_windows
+from results.windows import Window, standard_windows
 
 VALUES = st.lists(st.integers(min_value=0, max_value=HIGHEST_US), min_size=1, max_size=300)
 
@@ -169,3 +171,112 @@ def test_windows_do_not_depend_on_who_reported_what_when(
     phases = [stats[name] for name in ("phase:a#1", "phase:b", "phase:a#2")]
     inside = [s for s in done if s.end_us < 20_000_000]
     assert sum(phase.total.ended for phase in phases) == len(inside)
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> tuple[str, float, int]:
+    whole = st.integers(-(10**6), 10**6).map(float)
+    value = whole | st.floats(-1e18, 1e18, allow_subnormal=False)
+    at_us = draw(st.integers(0, 19_999_999))
+    return draw(st.sampled_from(["a", "b"])), draw(value), at_us
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seen=st.lists(observations(), max_size=60),
+    sources=st.lists(st.integers(0, 2), min_size=60, max_size=60),
+    closes=st.sets(st.integers(0, 59)),
+    seed=st.integers(0, 99),
+)
+def test_figures_do_not_depend_on_who_observed_and_reported_them_when(
+    seen: list[tuple[str, float, int]], sources: list[int], closes: set[int], seed: int
+) -> None:
+    recorders = [Recorder(source=f"w{n}", origin_us=0) for n in range(3)]
+    reports: list[SecondReport] = []
+    for index, (name, value, at_us) in enumerate(seen):
+        recorders[sources[index]].observe(name, value, at_us)
+        if index in closes:
+            recorders[sources[index]].close(at_us)
+            reports += reports_of(recorders[sources[index]])
+    for recorder in recorders:
+        recorder.close()
+        reports += reports_of(recorder)
+    made = Timeline(Header("r", "s", 0), PLAN, reports=tuple(reports))
+    stats = cut(made, standard_windows(made))
+    for window, found in stats.items():
+        assert_figures(seen, found.window, found.figures)
+        assert found.total.started == 0, window
+
+    random.Random(seed).shuffle(reports)
+    shuffled = Timeline(Header("r", "s", 0), PLAN, reports=tuple(reports))
+    assert cut(shuffled, standard_windows(shuffled)) == stats, "to the last digit"
+
+
+def assert_figures(
+    seen: list[tuple[str, float, int]], window: Window, figures: Mapping[str, FigureStats]
+) -> None:
+    """Each figure's statistics are those of the observations in the window's seconds."""
+    seconds = {second for span in window.seconds() for second in span}
+    inside: dict[str, list[float]] = {}
+    for name, value, at_us in seen:
+        if at_us // 1_000_000 in seconds:
+            inside.setdefault(name, []).append(value)
+    assert sorted(figures) == sorted(inside)
+    for name, values in inside.items():
+        found = figures[name]
+        exact = math.fsum(values)
+        assert (found.count, found.least, found.most) == (len(values), min(values), max(values))
+        if all(value.is_integer() and abs(value) <= 10**6 for value in values):
+            assert found.sum == exact
+        # Rounding is relative to the largest number that was added, which may cancel out.
+        slack = 1e-12 * max(abs(value) for value in values)
+        assert found.sum == pytest.approx(exact, rel=1e-12, abs=slack)
+        assert found.mean == found.sum / found.count
+        assert found.rate == found.sum / len(seconds)
+
+
+@pytest.mark.parametrize("spoil", ["lost", "twice"])
+def test_the_check_of_figures_notices_one_report_too_few_or_too_many(spoil: str) -> None:
+    seen = [("a", 1.0, second * 1_000_000) for second in range(4)]
+    recorder = Recorder(source="w", origin_us=0)
+    for name, value, at_us in seen:
+        recorder.observe(name, value, at_us)
+    recorder.close()
+    reports = reports_of(recorder)
+    spoilt = reports[1:] if spoil == "lost" else [*reports, reports[0]]
+    for some, holds in ((reports, True), (spoilt, False)):
+        made = Timeline(Header("r", "s", 0), PLAN, reports=tuple(some))
+        run = cut(made, standard_windows(made))["run"]
+        if holds:
+            assert_figures(seen, run.window, run.figures)
+        else:
+            with pytest.raises(AssertionError):
+                assert_figures(seen, run.window, run.figures)
+
+
+NUMBERS = st.floats() | st.floats(-2e18, 2e18) | st.integers() | st.none()
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[object]:
+    """As a figure is written, and often near enough to one to be read."""
+    count, least, most = draw(st.integers(0, 2**63)), draw(NUMBERS), draw(NUMBERS)
+    total = draw(NUMBERS)
+    if least is not None and most is not None and draw(st.integers(0, 3)):
+        least, most = min(least, most), max(least, most)
+        total = draw(st.sampled_from([least, most])) * float(count)
+    return [count, total, least, most]
+
+
+@settings(max_examples=200, deadline=None)
+@given(figures=st.dictionaries(st.text(max_size=3), rows(), max_size=3))
+def test_whatever_is_read_as_figures_adds_up_to_finite_numbers(figures: dict[str, object]) -> None:
+    data = {**SecondReport("w", 0, 0, {}).as_dict(), "figures": figures}
+    try:
+        report = SecondReport.from_dict(data)
+    except ValueError:
+        return
+    made = Timeline(Header("r", "s", 0), PLAN, reports=(report,) * 3)
+    for found in cut(made, standard_windows(made))["run"].figures.values():
+        numbers = (found.sum, found.mean, found.least, found.most, found.rate)
+        assert all(math.isfinite(value) for value in numbers)
