@@ -7,19 +7,36 @@ which of a scenario's checks stay, and must not evaluate them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from results.check import Check
+from results.measure import Bound, Measure
 from results.windows import RUN
 
-APPLYING = frozenset({"error_rate", "errors", "latency", "mean_latency"})
-"""Measures of the answers themselves; over the whole run they need no plan."""
+_OF_ANSWERS = (Measure.ERROR_RATE, Measure.ERRORS, Measure.LATENCY, Measure.MEAN_LATENCY)
 
 
-def applying(checks: Sequence[Check]) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
-    """Those that apply without a plan, and those that are left out; both in their order."""
-    stay = tuple(c for c in checks if c.measure.value in APPLYING and c.window == RUN)
-    return stay, tuple(c for c in checks if c not in stay)
+def applying(
+    checks: Sequence[Check], observed: Collection[str]
+) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
+    """Those that apply without a plan, and those that are left out; both in their order.
+
+    `observed` names the run's figures: one of what must never happen (`at_most=0`) applies when
+    users that observe it ran, since a person chooses which do.
+    """
+    stay = tuple(check for check in checks if _applies(check, observed))
+    return stay, tuple(check for check in checks if check not in stay)
+
+
+def _applies(check: Check, observed: Collection[str]) -> bool:
+    if check.window != RUN:
+        return False
+    if check.measure in _OF_ANSWERS:
+        return True
+    figure = check.figure
+    if check.measure is not Measure.FIGURE or figure is None:
+        return False
+    return figure.bound is Bound.AT_MOST and check.limit == 0 and figure.name in observed
 
 
 def note(left_out: Sequence[Check]) -> str:

@@ -57,8 +57,11 @@ def _checks(
     short = [window.name for window in windows if window.length_s < SHORTEST_ACHIEVED_S]
     names = [window.name for window in windows]
     try:
-        declared = [Check.from_dict(data) for data in timeline.checks]
-        applied, left_out = applying(declared) if timeline.header.ad_hoc else (declared, ())
+        applied = tuple(Check.from_dict(data) for data in timeline.checks)
+        left_out: tuple[Check, ...] = ()
+        if timeline.header.ad_hoc:
+            observed = {name for report in timeline.reports for name in report.figures}
+            applied, left_out = applying(applied, observed)
         return expanded(applied, names, short=short), left_out
     except ValueError as error:
         raise TimelineError(f"the timeline's checks cannot be read: {error}") from error

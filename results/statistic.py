@@ -80,8 +80,9 @@ class WindowStats:
     """A window's statistics: `total`, each endpoint, and each selection that was asked for.
 
     `covered_s` is the number of whole seconds that the window holds; `planned_user_s` the plan's
-    integral over them, None without a plan. `planned_users` is their mean. `planned_endpoint` is what the plan is about:
-    only such requests count as achieved. `figures` holds those that were observed in the window.
+    integral over them, None without a plan. `planned_users` is their mean. `planned_endpoint` is
+    what the plan is about: only such requests count as achieved. `figures` holds those that were
+    observed in the window.
     """
 
     window: Window

@@ -96,11 +96,12 @@ def timeline(
     end: End | None = None,
     observed: Iterable[Observation] = (),
     target: tuple[TargetSample, ...] = (),
+    header: Header = HEADER,
 ) -> Timeline:
     made = reports(samples, observed=observed)
     end = end or End(6.0, EndReason.COMPLETED, "", {"w1": len(made)})
     return Timeline(
-        HEADER,
+        header,
         plan,
         tuple(check.as_dict() for check in checks),
         made,
