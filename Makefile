@@ -33,7 +33,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
 
 fault: .venv/dev.stamp
-	$(BIN)/python -m pytest -m long --timeout 3600
+	$(BIN)/python -m pytest -m long -n 2 --dist loadgroup --timeout 3600 -rP
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .

@@ -120,12 +120,14 @@ def serve() -> None:
             os.environ.update(command["environment"])
             _redirect(command["log"])
             die_with(os.getppid())
-            os.setsid()
+            os.setpgid(0, 0)
             code = 70
             try:
                 code = server.run(load())
             finally:
                 os._exit(code)
+        # Here too: the test may kill its group before the child has come to that line.
+        os.setpgid(child, child)
         print(child, flush=True)
 
 
