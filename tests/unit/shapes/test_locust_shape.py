@@ -136,11 +136,14 @@ class Shape(PhasedShape):
 class Narrow(Shape):
     classes = (Fixed,)
 
-def run(cls, times, **options):
+class Beside(User):
+    fixed_count = 5
+
+def run(cls, times, users=(Sleeper, Fixed), **options):
     clock = Clock()
     shape = cls(clock_s=clock, wall_clock_us=lambda: 5_000_000, sleep_s=clock.sleep)
     shape.configure(**options)
-    environment = Environment(user_classes=[Sleeper, Fixed], shape_class=shape)
+    environment = Environment(user_classes=[*users], shape_class=shape)
     environment.create_local_runner()
     environment.stop_timeout = 2
     found = [shape.began_s]
@@ -166,6 +169,9 @@ print(json.dumps({
     "scaled": run(Shape, [-1, 2.4, 3.5, 9.4, 30.1], time_scale=0.1, load_scale=0.1),
     "late": run(Shape, [-1, 28.7, 88.9, 89.9, 299.8]),
     "narrow": run(Narrow, [-1]),
+    "beside": run(Shape, [-1, 2.4, 3.5, 9.4, 30.1], (Sleeper, Beside), time_scale=0.1,
+                  load_scale=0.1),
+    "narrow_beside": run(Narrow, [-1], (Sleeper, Fixed, Beside)),
 }))
 """
 
@@ -196,6 +202,9 @@ def test_ticks_follow_the_elapsed_time_and_a_second_run_begins_anew(tmp_path: Pa
     # Each of these waits for the next whole second: 29, 89, 90 and 300.
     assert [users for users, _ in found["late"][2:6]] == [2200, 2200, 200, 0]
     assert found["narrow"][1] == [200, 200.0, ["Fixed"]]
+    # Five beside the plan at every tick but the last, which takes all away.
+    assert [users for users, _ in found["beside"][1:6]] == [25, 225, 225, 25, 0]
+    assert found["narrow_beside"][1] == [200, 200.0, ["Fixed"]], "not those that it leaves out"
 
 
 def test_only_the_shape_file_brings_locust_in() -> None:

@@ -47,6 +47,19 @@ def test_after_the_end_nobody_is_planned() -> None:
     assert [users_at_tick(profile, t) for t in (-1, 2.99, 3, 100)] == [7, 7, 0, 0]
 
 
+def test_fixed_users_run_beside_the_profile_from_its_first_second_to_its_last() -> None:
+    profile = overlay(steady(1, 4), at(2, burst(5, 1)))
+    assert planned_users(profile, fixed_users=3) == (4, 9, 9, 4)
+    assert [users_at_tick(profile, t, 3) for t in (-1, 3.99, 4, 100)] == [4, 4, 0, 0]
+    assert step_at(profile, 4.0, 4, 3) == Step(0, 4.0)
+    assert planned_users(steady(0, 2), fixed_users=3) == (3, 3), "also where nobody is planned"
+    assert sum(planned_user_seconds(profile)) == 9, "what is planned is the profile's alone"
+
+
+def test_a_load_scale_leaves_fixed_users_alone() -> None:
+    assert planned_users(steady(10, 1).scaled(load=0.1), fixed_users=5) == (6,)
+
+
 def test_user_seconds_add_up_to_the_integral() -> None:
     profile = ramp(0, 9, 4.5)
     parts = planned_user_seconds(profile)

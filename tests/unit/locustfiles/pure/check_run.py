@@ -8,6 +8,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -28,6 +29,7 @@ from locustfiles.harness.run_book import Moment
 from locustfiles.harness.scenario import Cluster
 from locustfiles.harness.target import Node, with_role
 from results.sample import Outcome, Sample
+from shapes.profile import burst, sequence, steady
 
 NODES = (
     Node("node-1", "http://127.0.0.1:1", ("gateway",)),
@@ -36,8 +38,11 @@ NODES = (
 )
 
 
+PHASES = sequence(steady(1, 30), burst(2, 60), steady(1, 10)).phases()
+
+
 def plan_beginning_in(seconds: float, seed: int = 1) -> RunPlan:
-    return RunPlan("run", wall_us(time.perf_counter()) + int(seconds * 1e6), seed, NODES)
+    return RunPlan("run", wall_us(time.perf_counter()) + int(seconds * 1e6), seed, NODES, PHASES)
 
 
 def load_side(
@@ -100,6 +105,30 @@ def test_everything_recorded_is_shipped_at_the_end() -> None:
     assert [kind for kind, _ in shipped] == ["second"] * 3
     assert [report["second"] for _, report in shipped] == [0, 1, 2]
     json.dumps(shipped)
+    msgpack.packb(shipped)
+
+
+def test_the_phase_is_a_function_of_the_plan_and_the_time() -> None:
+    plan = plan_beginning_in(0)
+    moments = [-0.5, 0, 29.99, 30, 89.99, 90, 99.99, 100]
+    burst_, end = ["burst"] * 2, ["steady"] * 2
+    assert [plan.phase_at(t) for t in moments] == [None, *end, *burst_, *end, None]
+    assert load_side(plan_beginning_in(-40), lambda *_: None).phase == "burst"
+    assert load_side(replace(plan_beginning_in(-40), phases=()), lambda *_: None).phase is None
+
+
+def test_a_figure_is_shipped_with_the_second_in_which_it_was_observed() -> None:
+    shipped: list[dict[str, Any]] = []
+    side = load_side(plan_beginning_in(-5), lambda _, report: shipped.append(report))
+    side.observe("events read", 3)
+    side.observe("events read", 4.5)
+    with pytest.raises(ValueError, match="finite"):
+        side.observe("events read", float("nan"))
+    side.finish()
+    figures = [report["figures"]["events read"] for report in shipped]
+    assert sum(count for count, *_ in figures) == 2
+    assert sum(total for _, total, *_ in figures) == 7.5
+    assert min(report["second"] for report in shipped) >= 5
     msgpack.packb(shipped)
 
 
