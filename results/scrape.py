@@ -36,9 +36,7 @@ _CPU = "process_cpu_seconds_total"
 _START = "process_start_time_seconds"
 _PROCESS_GAUGES = {MEMORY_BYTES: "process_resident_memory_bytes", OPEN_FDS: "process_open_fds"}
 
-_GAUGES = {
-    MEMORY_BYTES: "process_resident_memory_bytes",
-    OPEN_FDS: "process_open_fds",
+GAUGES = _PROCESS_GAUGES | {
     QUEUE_EVENTS: "foundation_queue_events",
     QUEUE_BYTES: "foundation_queue_bytes",
     WAL_BYTES: "foundation_wal_bytes",
@@ -47,7 +45,10 @@ _GAUGES = {
     "analytics_lag_events": "foundation_analytics_lag_events",
     "analytics_lag_s": "foundation_analytics_lag_seconds",
 }
-_MEANS_MS = {COMMIT_MS: "foundation_commit_seconds", LOOP_LAG_MS: "foundation_loop_lag_seconds"}
+"""A node's values that one reading tells, and the series that they are."""
+
+MEANS_MS = {COMMIT_MS: "foundation_commit_seconds", LOOP_LAG_MS: "foundation_loop_lag_seconds"}
+"""A node's values that are means between two readings, and the histograms that they are of."""
 
 Page = Mapping[str, float]
 """A page of metrics as `results.exposition.parse` gives it."""
@@ -60,10 +61,10 @@ def foundation_values(before: Page, after: Page, interval_s: float) -> dict[str,
     one core; `commit_ms` and `loop_lag_ms` are means of what was measured in the interval (a group
     commit is insert and fsync), absent when nothing was.
     """
-    values = {name: after[series] for name, series in _GAUGES.items() if series in after}
+    values = {name: after[series] for name, series in GAUGES.items() if series in after}
     grown = _growth(before, after)
     values.update(_cpu(grown, interval_s))
-    for name, family in _MEANS_MS.items():
+    for name, family in MEANS_MS.items():
         count = grown(f"{family}_count")
         total_s = grown(f"{family}_sum")
         if count and total_s is not None:

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import results
-from results.measure import Measure, Series
+from results.figure import FURTHER_FIGURES, Statistic
+from results.measure import Bound, Measure, Scales, Series
 from results.replay import replay
 from results.sample import Outcome
+from results.scrape import CPU_PERCENT, GAUGES, MEANS_MS, SERIES_LEFT_OUT, UP
 from results.statistic import QUANTILES
 from results.timeline import EndReason
 from results.timeline_reader import read_timeline
@@ -29,7 +31,13 @@ def test_the_pages_timeline_is_read_and_passes(tmp_path: Path) -> None:
     assert read.lost_reports() == {}
     judgement = replay(path)
     assert judgement.verdict is Verdict.PASS
-    assert judgement.windows[0].total.excess.quantile_ms(1.0) == 15.0
+    run = judgement.windows[0]
+    assert run.total.excess.quantile_ms(1.0) == 15.0
+    assert run.figures["updates"].sum == 3.0
+    assert read.plan is not None and read.plan.endpoint == "GET /*"
+    assert judgement.target["run"]["node-1"]["commit_ms"].mean == 1.9
+    (sample,) = read.target
+    assert set(sample.values) <= {UP, CPU_PERCENT, *GAUGES, *MEANS_MS}
 
 
 def test_the_page_on_results_names_every_word_of_the_formats() -> None:
@@ -38,9 +46,18 @@ def test_the_page_on_results_names_every_word_of_the_formats() -> None:
     words += [measure.value for measure in Measure] + [reason.value for reason in EndReason]
     words += [series.value for series in Series] + [verdict.value for verdict in Verdict]
     words += [f"| {int(code)} |" for code in ExitCode] + [f"{quantile}" for quantile in QUANTILES]
+    words += [f"`{statistic.value}`" for statistic in Statistic]
+    words += [f"`{bound.value}`" for bound in Bound] + [f'"{Scales.TIME}"', f'"{Scales.LOAD}"']
+    words += [FURTHER_FIGURES, SERIES_LEFT_OUT]
     assert [word for word in words if word not in page] == []
     kinds = set(re.findall(r'^\{"kind":"(\w+)"', page, flags=re.M))
     assert kinds == set(re.findall(r"^\| `(\w+)` \| ", page.split("| kind |")[1], flags=re.M))
+
+
+def test_the_page_on_results_names_the_values_that_a_node_has_and_no_other() -> None:
+    page = (DOCS / "results.md").read_text().split("| value |")[1].split("\n\n")[0]
+    listed = set(re.findall(r"`(\w+)`", page))
+    assert listed == {UP, CPU_PERCENT, *GAUGES, *MEANS_MS}
 
 
 def test_the_first_example_of_the_page_on_shapes_holds() -> None:
