@@ -10,6 +10,7 @@ import hmac
 from service.cluster.cluster_part import ClusterPart
 from service.config.config_part import ConfigPart
 from service.part import Base, Part
+from service.registry.registry_part import RegistryPart
 from service.settings import Settings
 from service.telemetry.telemetry_part import TelemetryPart
 from service.workloads.analytics_part import AnalyticsPart
@@ -29,6 +30,7 @@ def build_parts(base: Base) -> tuple[Part, ...]:
         AnalyticsPart(base, cluster.peers, cluster.upstream),
         TelemetryPart(base),
         ConfigPart(base),
+        RegistryPart(base),
         DevPart(base),
         JobsPart(base),
         cluster,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from service.schema import Event
 
@@ -41,7 +41,7 @@ class Feed:
         self._last_seq = last_seq
         self._wake()
 
-    async def follow(self, after: int) -> AsyncIterator[Event]:
+    async def follow(self, after: int) -> AsyncGenerator[Event, None]:
         """Events with seq > `after`; ends when the store closes. Raises what reading raises."""
         position = max(after, 0)
         while not self._closed:

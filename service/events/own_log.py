@@ -17,7 +17,7 @@ is known changes nothing (parts compare versions).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import orjson
@@ -145,7 +145,7 @@ class OwnLog(Generic[E]):
         self._unsaved = unsaved
         self._feed.advance(last)
 
-    def follow(self, after: int) -> AsyncIterator[Event]:
+    def follow(self, after: int) -> AsyncGenerator[Event, None]:
         """Own events of the part's types with seq > `after`: catch-up, then live, without gaps."""
         return self._feed.follow(after)
 

@@ -309,7 +309,7 @@ def test_health_tells_each_component(http: httpx.Client) -> None:
     health = Health.model_validate_json(response.content)
     assert response.status_code == 200
     assert (health.node, health.roles) == ("node-a", ["app"])
-    assert {"events", "writer", "disk", "loop", "config"} <= set(health.components)
+    assert {"events", "writer", "disk", "loop", "config", "registry"} <= set(health.components)
     assert all(component.detail for component in health.components.values())
 
 

@@ -1,0 +1,148 @@
+"""The registry's events: what each says, and how it changes what is registered. Pure.
+
+`service_registered`, `service_unregistered` and `service_lost` are own events in the stream
+`$registry/<namespace>/<name>`, whose version is the fencing token of a registration. An end is told
+once per registration: its id follows from that of the registration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+from uuid import UUID
+
+import orjson
+
+from service.events.intake import derived_id, workload_write
+from service.events.store import Write
+from service.registry.model import Entry, Key, Registration
+from service.schema import Event
+from service.schema_registry import RegistryWrite
+
+NAME: Final = "registry"
+REGISTERED: Final = "service_registered"
+UNREGISTERED: Final = "service_unregistered"
+LOST: Final = "service_lost"
+TYPES: Final = (REGISTERED, UNREGISTERED, LOST)
+
+Registrations = dict[Key, Registration]
+
+
+def stream_of(key: Key) -> str:
+    return f"${NAME}/{key}"
+
+
+def registered_write(key: Key, asked: RegistryWrite, correlation_id: str, created_at: int) -> Write:
+    """The event of a new registration. Raises MalformedJson for metadata of too many levels."""
+    content: dict[str, object] = {
+        "namespace": key.namespace,
+        "name": key.name,
+        "owner": asked.owner,
+        "url": asked.url,
+        "lease_s": asked.lease_s,
+        "metadata": asked.metadata,
+    }
+    return workload_write(
+        id=asked.id.bytes,
+        type=REGISTERED,
+        data=content,
+        client=content,
+        correlation_id=correlation_id,
+        created_at=created_at,
+        stream=stream_of(key),
+    )
+
+
+def end_write(
+    entry: Entry,
+    type: Literal["service_unregistered", "service_lost"],
+    correlation_id: str,
+    created_at: int,
+) -> Write:
+    """The event that ends a registration."""
+    registration = entry.registration
+    content: dict[str, object] = {
+        "namespace": registration.key.namespace,
+        "name": registration.key.name,
+        "owner": registration.owner,
+        "version": registration.version,
+    }
+    return workload_write(
+        id=derived_id(registration.id, type),
+        type=type,
+        data=content,
+        client=content,
+        correlation_id=correlation_id,
+        created_at=created_at,
+        stream=stream_of(registration.key),
+    )
+
+
+def apply(registrations: Registrations, event: Event) -> None:
+    """One event read back from the log; one that is known already changes nothing."""
+    assert event.stream_version is not None, "every event of the registry is in a stream"
+    data = event.data
+    key = Key(data["namespace"], data["name"])
+    current = registrations.get(key)
+    if current is not None and current.version >= event.stream_version:
+        return
+    if event.type != REGISTERED:
+        registrations.pop(key, None)
+        return
+    registrations[key] = Registration(
+        key=key,
+        owner=data["owner"],
+        url=data["url"],
+        metadata=orjson.dumps(data["metadata"], option=orjson.OPT_SORT_KEYS),
+        lease_s=data["lease_s"],
+        version=event.stream_version,
+        id=event.id.bytes,
+        registered_at=event.created_at,
+    )
+
+
+def row(registration: Registration) -> Mapping[str, object]:
+    """One entry of a snapshot. The metadata is text: its levels and the snapshot's would add up."""
+    return {
+        "namespace": registration.key.namespace,
+        "name": registration.key.name,
+        "owner": registration.owner,
+        "url": registration.url,
+        "metadata": registration.metadata.decode("utf-8"),
+        "lease_s": registration.lease_s,
+        "version": registration.version,
+        "id": registration.id.hex(),
+        "registered_at": registration.registered_at,
+    }
+
+
+def restore(registrations: Registrations, saved: Mapping[str, object]) -> None:
+    """One row of a snapshot."""
+    namespace, name, owner, metadata, id_ = (
+        _text(saved[field]) for field in ("namespace", "name", "owner", "metadata", "id")
+    )
+    lease_s, version, registered_at = (
+        _number(saved[field]) for field in ("lease_s", "version", "registered_at")
+    )
+    url = saved["url"]
+    key = Key(namespace, name)
+    registrations[key] = Registration(
+        key=key,
+        owner=owner,
+        url=None if url is None else _text(url),
+        metadata=metadata.encode("utf-8"),
+        lease_s=lease_s,
+        version=version,
+        id=UUID(hex=id_).bytes,
+        registered_at=registered_at,
+    )
+
+
+def _text(value: object) -> str:
+    assert isinstance(value, str), value
+    return value
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int), value
+    return value
