@@ -12,6 +12,7 @@ Life cycle: made without a loop -> the session is opened at the first use, on th
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -160,4 +161,5 @@ def _translated(url: URL) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """A short reason: an errno's text where there is one, never a whole answer."""
     inner = getattr(error, "os_error", None) or error
-    return (getattr(inner, "strerror", None) or type(error).__name__)[:200]
+    number = getattr(inner, "errno", None)
+    return os.strerror(number) if number and number > 0 else type(error).__name__

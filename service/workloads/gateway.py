@@ -74,7 +74,8 @@ class Traffic:
 class Gateway:
     """`POST /v1/gateway/saas/actions/{action}` of the node called `own_name` at `own_url`.
 
-    `serve` is the node's own handler of an action; it is used when `serves` says so.
+    `serve` is the node's own handler of an action; it is used when `serves` says so. The first
+    attempt may take `first_attempt_s`, both together `budget_s`.
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class Gateway:
         serves: bool,
         own_name: str,
         own_url: str,
+        first_attempt_s: float = FIRST_ATTEMPT_S,
+        budget_s: float = BUDGET_S,
     ) -> None:
         self._peers = peers
         self._upstream = upstream
@@ -93,6 +96,8 @@ class Gateway:
         self._serves = serves
         self._own_name = own_name
         self._own_url = own_url
+        self._first_attempt_s = first_attempt_s
+        self._budget_s = budget_s
         self._in_flight = 0
         self._own = Traffic(Counter())
         self._traffic: dict[Peer, Traffic] = {peer: Traffic(Counter()) for peer in peers.all}
@@ -179,7 +184,7 @@ class Gateway:
         started_s = perf_counter()
         correlation_id = request.correlation_id or correlation.make()
         headers = self._headers(request, correlation_id)
-        limit_s = FIRST_ATTEMPT_S
+        limit_s = self._first_attempt_s
         earlier: FoundationError | None = None
         while True:
             try:
@@ -192,7 +197,7 @@ class Gateway:
                 if other is None:
                     return await self._in_place(action, _again(request, raw))
                 peer = other
-                limit_s = BUDGET_S - (perf_counter() - started_s)
+                limit_s = self._budget_s - (perf_counter() - started_s)
                 continue
             return _answer(reply, correlation_id, perf_counter() - started_s)
 
