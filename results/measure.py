@@ -105,7 +105,7 @@ def number(value: float) -> str:
         return f"{value:.4g}"
     if value == int(value):
         return f"{value:,.0f}"
-    return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:.5g}"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:,.5g}"
 
 
 def quantile_name(quantile: float) -> str:

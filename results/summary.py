@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.evaluation import CheckResult, Status
-from results.measure import formatted, number
+from results.measure import Measure, formatted, number
 from results.scrape import (
     COMMIT_MS,
     CPU_PERCENT,
@@ -37,6 +37,9 @@ _MEANING = {
     Verdict.INCONCLUSIVE: "this run proves nothing either way",
     Verdict.ABORTED: "the run was stopped before its end",
 }
+
+_ABOUT = {Measure.ACHIEVED: "planned", Measure.FIGURE: "-", Measure.RATIO: "-"}
+"""What stands for the endpoint of a check that names none, where that is not all of them."""
 
 _MOST_REASONS = 12
 
@@ -141,7 +144,7 @@ def _check_table(results: tuple[CheckResult, ...]) -> Table:
             _status(result.status),
             Text(check.expression),
             Text(check.window),
-            Text(check.endpoint or ("all" if check.figure is None else "-")),
+            Text(check.endpoint or _ABOUT.get(check.measure, "all")),
             formatted(check.measure, result.value),
             f"{result.samples:,}",
         )
