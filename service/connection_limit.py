@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FRAMING_FACTOR = 8
+"""Bytes of chunk framing that a byte of body may come with: chunks of one byte take five."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:

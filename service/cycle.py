@@ -46,6 +46,11 @@ class NodeCycle(RequestResponseCycle):
         self._held.total -= self._holds_bytes
         self._holds_bytes = 0
 
+    def lose(self) -> None:
+        """The client is gone: who reads its body or streams to it sees a disconnect."""
+        self.disconnected = True
+        self.message_event.set()
+
     def start(self, app: ASGIApp, tasks: set[asyncio.Task[None]]) -> None:
         """Run `app` as a task that is among `tasks` until it ends."""
         self._task = asyncio.get_running_loop().create_task(self._run(app, tasks))
@@ -60,6 +65,9 @@ class NodeCycle(RequestResponseCycle):
             self.release()
 
     async def send(self, message: Any) -> None:
+        if self.transport.is_closing():  # cut off in this turn of the loop, or while we waited
+            self.lose()
+            return
         if self._head is None:
             if message["type"] == "http.response.start" and not self.response_started:
                 self._head = message
@@ -79,7 +87,7 @@ class NodeCycle(RequestResponseCycle):
             return
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        if not self.disconnected:
+        if not self.disconnected and not self.transport.is_closing():
             self._send_whole(head["status"], head.get("headers", ()), message.get("body", b""))
 
     def _send_whole(self, status: int, headers: Any, body: bytes) -> None:

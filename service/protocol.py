@@ -28,7 +28,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service import problem
-from service.connection_limit import ConnectionLimits
+from service.connection_limit import FRAMING_FACTOR, ConnectionLimits
 from service.cycle import HeldBytes, NodeCycle
 from service.errors import (
     FoundationError,
@@ -50,9 +50,6 @@ LINGER_S = 1.0
 reset it, and the reset can overtake the answer."""
 
 _VERSIONS = frozenset({"1.0", "1.1"})
-
-_FRAMING_FACTOR = 8
-"""Bytes of chunk framing that a byte of body may come with: chunks of one byte take five."""
 
 _REFUSED_BACKLOG = 1_024
 """Connections over the maximum that may linger for their 503; beyond these they are just cut."""
@@ -88,6 +85,7 @@ class NodeProtocol(HttpToolsProtocol):
         self._has_host = False
         self._upgrading = False
         self.cycle: NodeCycle = None  # type: ignore[assignment]
+        self._running: NodeCycle | None = None
         self._content_length = 0
         self._refusal: FoundationError | None = None
         self._refusal_waits = False
@@ -106,6 +104,8 @@ class NodeProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._running is not None:
+            self._running.lose()  # uvicorn tells the newest of pipelined ones alone
         for cycle, _ in self.pipeline:
             assert isinstance(cycle, NodeCycle)
             cycle.release()  # its turn never came
@@ -144,7 +144,7 @@ class NodeProtocol(HttpToolsProtocol):
                 self._refuse(self._headers_too_large())
         elif self._phase == BODY:
             self._framing_bytes += fed_bytes - body_bytes
-            allowed = limits.max_header_bytes + _FRAMING_FACTOR * self._body_bytes
+            allowed = limits.max_header_bytes + FRAMING_FACTOR * self._body_bytes
             if self._framing_bytes > allowed:
                 self._refuse(PayloadTooLarge("more bytes between the chunks than in them"))
 
@@ -260,6 +260,7 @@ class NodeProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
         cycle.start(app, self.tasks)
 
     def on_body(self, body: bytes) -> None:
@@ -375,8 +376,7 @@ class NodeProtocol(HttpToolsProtocol):
         """The handler waits for a body that will not come: it sees a disconnect."""
         cycle = self.cycle
         answered = cycle.response_started
-        cycle.disconnected = True
-        cycle.message_event.set()
+        cycle.lose()
         if answered:
             self.transport.close()
         else:
