@@ -3,6 +3,7 @@
 Every line carries the node's name and the run's id. Bodies and secrets are never logged, control
 characters are escaped so that a client cannot forge a line, and a level that is off costs one
 attribute look-up. The standard library's loggers (uvicorn, asyncio) come out here as well.
+A line that cannot be written is lost: it must not fail the request that it tells of (G11).
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
@@ -42,7 +44,7 @@ def configure(settings: Settings) -> FilteringBoundLogger:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Unfailing())),
         cache_logger_on_first_use=False,
     )
     log: FilteringBoundLogger = structlog.get_logger().bind(node=settings.name)
@@ -52,6 +54,19 @@ def configure(settings: Settings) -> FilteringBoundLogger:
     root.handlers[:] = [_Forward(log)]
     root.setLevel(max(level, logging.WARNING))
     return log
+
+
+class _Unfailing:
+    """stderr without its errors: it may be a file on a full disk, or a pipe that was closed."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def escape_control(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

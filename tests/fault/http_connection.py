@@ -22,13 +22,15 @@ class HttpConnection:
     """Connects when it has to; one exchange at a time."""
 
     def __init__(self, port: int) -> None:
+        self.retry_after_s: int | None = None
+        """What the last answer's Retry-After said."""
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def exchange(
         self, method: str, path: str, body: bytes = b"", content_type: str = "application/json"
     ) -> tuple[int, Any]:
-        """Status and parsed JSON body. Raises NoAnswer."""
+        """Status and body, parsed when it is JSON. Raises NoAnswer."""
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
@@ -50,7 +52,10 @@ class HttpConnection:
             raise
         if b"\r\nconnection: close" in answer:
             self.close()
-        return int(answer[9:12]), orjson.loads(content)
+        _, given, rest = answer.partition(b"\r\nretry-after: ")
+        self.retry_after_s = int(rest[: rest.index(b"\r")]) if given else None
+        is_json = b"json" in answer[answer.index(b"content-type: ") :].partition(b"\r")[0]
+        return int(answer[9:12]), orjson.loads(content) if is_json else content.decode()
 
     def close(self) -> None:
         if self._streams is not None:

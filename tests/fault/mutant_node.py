@@ -1,10 +1,11 @@
 """A node with a seeded bug, which the kill tests must catch.
 
-    python -m tests.fault.mutant_node hasty|halving|careless|live-only
+    python -m tests.fault.mutant_node hasty|halving|careless|deaf|live-only
 
 `hasty` acknowledges before the commit (G1), which follows DELAY_S later, as on a slow disk;
 `halving` stores a large batch in several transactions, DELAY_S apart (G2); `careless` takes an
-append whatever version it expects (G4); `live-only` begins every feed at the log's end (G8).
+append whatever version it expects (G4); `deaf` acknowledges what the disk refused (G11);
+`live-only` begins every feed at the log's end (G8).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from service import app
 from service.__main__ import main
+from service.errors import StorageError
 from service.events.plan import Plan
 from service.events.sqlite import SqliteEventStore
 from service.events.store import Stored, Write
@@ -54,6 +57,14 @@ class CarelessWriter(Writer):
         return super().submit([one._replace(expected_version=None) for one in writes], patience_s)
 
 
+class DeafWriter(Writer):
+    """Does not hear what the disk says."""
+
+    async def _commit(self, plan: Plan) -> None:
+        with suppress(StorageError):
+            await super()._commit(plan)
+
+
 class LiveOnlyStore(SqliteEventStore):
     """Takes no position for an answer."""
 
@@ -78,6 +89,7 @@ MUTANTS: dict[str, type[SqliteEventStore]] = {
     "hasty": with_writer(HastyWriter),
     "halving": with_writer(HalvingWriter),
     "careless": with_writer(CarelessWriter),
+    "deaf": with_writer(DeafWriter),
     "live-only": LiveOnlyStore,
 }
 
