@@ -35,6 +35,7 @@ LONGEST_SERIES = 200
 _CPU = "process_cpu_seconds_total"
 _START = "process_start_time_seconds"
 _PROCESS_GAUGES = {MEMORY_BYTES: "process_resident_memory_bytes", OPEN_FDS: "process_open_fds"}
+_OF_THE_PROCESS = frozenset({_CPU, _START, *_PROCESS_GAUGES.values()})
 
 GAUGES = _PROCESS_GAUGES | {
     QUEUE_EVENTS: "foundation_queue_events",
@@ -97,9 +98,7 @@ def _own_values(
     """(series, value) of all that is not the process's own or part of a histogram's buckets."""
     for series, value in after.items():
         family = series.partition("{")[0]
-        if series == UP or family in {_CPU, _START, *_PROCESS_GAUGES.values()}:
-            continue
-        if family.endswith(("_bucket", "_created")):
+        if series == UP or family in _OF_THE_PROCESS or family.endswith(("_bucket", "_created")):
             continue
         if family.endswith("_total") or _is_of_distribution(series, family, after):
             rise = grown(series)
@@ -111,11 +110,9 @@ def _own_values(
 
 def _is_of_distribution(series: str, family: str, page: Page) -> bool:
     """Whether a series is the count or sum of a histogram or summary, which have both."""
-    for mine, other in (("_count", "_sum"), ("_sum", "_count")):
-        if family.endswith(mine):
-            partner = family.removesuffix(mine) + other + series[len(family) :]
-            return partner in page
-    return False
+    stem, _, part = family.rpartition("_")
+    other = {"count": "sum", "sum": "count"}.get(part)
+    return other is not None and f"{stem}_{other}{series[len(family) :]}" in page
 
 
 def _growth(before: Page, after: Page) -> Callable[[str], float | None]:
