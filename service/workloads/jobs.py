@@ -147,6 +147,11 @@ class JobBook:
         job.running = False
         self.running -= 1
 
+    def postpone(self, job: Job) -> None:
+        """As `release`, and the attempt does not count."""
+        self.release(job)
+        job.attempt -= 1
+
     def waits(self, job: Job) -> None:
         """Another attempt is due: before the jobs that came later."""
         assert job.outcome is None and not job.running

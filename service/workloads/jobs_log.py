@@ -8,13 +8,13 @@ and its end, still ends once. This module decides nothing about when a job runs.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import uuid_utils
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
-from service.errors import EventNotFound
+from service.errors import EventNotFound, StorageError
 from service.events import intake
 from service.events.own import newest_own, own_events
 from service.events.store import EventStore, Stored, Write
@@ -27,6 +27,8 @@ ENQUEUED: Final = "job_enqueued"
 COMPLETED: Final = "background_job_completed"
 FAILED: Final = "background_job_failed"
 SNAPSHOT: Final = "jobs_snapshot"
+M = TypeVar("M", bound=BaseModel)
+
 _STATE: Final[dict[str, JobState]] = {COMPLETED: "completed", FAILED: "failed"}
 
 
@@ -130,13 +132,13 @@ async def read_back(store: EventStore) -> JobBook:
     newest = await newest_own(store, SNAPSHOT)
     snapshot = Snapshot()
     if newest is not None:
-        snapshot = Snapshot(**_Snapshot.model_validate(newest.data).model_dump())
+        snapshot = Snapshot(**_read(_Snapshot, newest).model_dump())
     book = JobBook(snapshot)
     async for event in own_events(store, (ENQUEUED, COMPLETED, FAILED), snapshot.finished_through):
         if event.type == ENQUEUED:
             book.enqueued(job_of(event))
         else:
-            ended = _Ended.model_validate(event.data)
+            ended = _read(_Ended, event)
             book.ended(ended.job.bytes, ended.kind, outcome_of(event))
     return book
 
@@ -157,6 +159,17 @@ async def find(store: EventStore, job_id: bytes) -> Job | None:
     return job
 
 
+def _read(model: type[M], event: Event) -> M:
+    """The data of an own event. Raises StorageError for what another version of the node wrote."""
+    try:
+        return model.model_validate(event.data)
+    except ValidationError as error:
+        raise StorageError(
+            f"own event {event.id} ({event.type}) is not of the form that this version writes:"
+            f" start the version that wrote it ({error.error_count()} faults)"
+        ) from None
+
+
 async def _own(store: EventStore, event_id: bytes) -> Event | None:
     try:
         event = await store.get(event_id)
@@ -167,18 +180,16 @@ async def _own(store: EventStore, event_id: bytes) -> Event | None:
 
 def job_of(event: Event) -> Job:
     """The job of a `job_enqueued`, as it was when it was queued."""
-    return Job(
-        event.id.bytes, _Enqueued.model_validate(event.data).kind, event.seq, event.created_at
-    )
+    return Job(event.id.bytes, _read(_Enqueued, event).kind, event.seq, event.created_at)
 
 
 def payload_of(event: Event) -> dict[str, Any]:
-    return _Enqueued.model_validate(event.data).payload
+    return _read(_Enqueued, event).payload
 
 
 def outcome_of(event: Event) -> Outcome:
     """The end that a `background_job_completed` or `_failed` tells of."""
-    ended = _Ended.model_validate(event.data)
+    ended = _read(_Ended, event)
     return _outcome(event.type, event.seq, event.created_at, ended)
 
 

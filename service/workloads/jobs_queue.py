@@ -28,15 +28,10 @@ from service.telemetry.series import Telemetry
 from service.workloads import jobs_log
 from service.workloads.jobs import Job, JobBook, Outcome, Snapshot, prescribed_ms
 
-ATTEMPTS: Final = 3
-BACKOFF_S: Final = 0.5
-"""Before the second attempt; twice that before the third."""
-
-DISK_RETRY_S: Final = 0.5
-SNAPSHOT_EVERY: Final = 1_000
-MAX_HELD: Final = 1_000
 MAX_ERROR_CHARS: Final = 500
 _RECOVERY_WAIT_S: Final = 5.0
+_END_S: Final = 0.5
+"""For what is being recorded when the node ends; a part has a second."""
 
 
 class Work(Protocol):
@@ -47,12 +42,20 @@ class Work(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """`waiting` jobs at most are accepted and not taken yet; `held` are waits for an end."""
+    """`waiting` jobs at most are accepted and not taken yet; `held` are waits for an end.
+
+    The second attempt comes `backoff_s` after the first, each later one after twice as long; one
+    that the node could not serve does not count and is made again after `postpone_s`.
+    """
 
     workers: int = 4
     waiting: int = 10_000
-    held: int = MAX_HELD
-    snapshot_every: int = SNAPSHOT_EVERY
+    held: int = 1_000
+    snapshot_every: int = 1_000
+    attempts: int = 3
+    backoff_s: float = 0.5
+    postpone_s: float = 2.0
+    disk_retry_s: float = 0.5
 
 
 class JobQueue:
@@ -122,8 +125,11 @@ class JobQueue:
                 job = job or Job(id, asked.kind, stored.seq, stored.created_at)
                 if job.outcome is None:
                     job = book.enqueued(job)
-        finally:
+        except Exception:
             book.withdraw(token)
+            raise
+        # A cancelled request withdraws nothing: its job may be on disk all the same.
+        book.withdraw(token)
         self._start_next()
         return job, stored
 
@@ -171,7 +177,7 @@ class JobQueue:
         """Give up what runs: it is on disk as unfinished."""
         self.begin_shutdown()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=DISK_RETRY_S)
+            await asyncio.wait(self._tasks, timeout=_END_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -208,23 +214,33 @@ class JobQueue:
     def _give_back(self, job: Job) -> None:
         """Another attempt is due after a while, longer with each."""
         self.book.release(job)
-        delay_s = BACKOFF_S * 2 ** min(job.attempt - 1, ATTEMPTS)
+        delay_s = self.limits.backoff_s * 2 ** min(job.attempt - 1, self.limits.attempts)
         asyncio.get_running_loop().call_later(delay_s, self._again, job)
+
+    def _again(self, job: Job) -> None:
+        if not self._stopping.is_set():
+            self.book.waits(job)
+            self._start_next()
 
     async def _run(self, job: Job) -> None:
         """One attempt, and what follows from it."""
         started_s = perf_counter()
+        correlation_id = correlation.make()
         try:
             event = await self._store.get(job.id)
+            correlation_id = event.correlation_id
             result = await self._work.do(job.kind, job.id, jobs_log.payload_of(event))
         except asyncio.CancelledError:
             if self._stopping.is_set():
                 raise
-            await self._attempt_failed(job, "cancelled")
+            await self._attempt_failed(job, "cancelled", correlation_id)
             return
         except Exception as error:
             # The edge of a job: whatever its work raises is an attempt that failed.
-            await self._attempt_failed(job, f"{type(error).__name__}: {error}")
+            if isinstance(error, FoundationError) and error.status == 503:
+                self._postpone(job, error)
+            else:
+                await self._attempt_failed(job, f"{type(error).__name__}: {error}", correlation_id)
             return
         work_s = perf_counter() - started_s
         emulated_s = await self._rest(prescribed_ms(job.kind, job.id) / 1_000 - work_s)
@@ -235,7 +251,7 @@ class JobQueue:
             result,
             round(1_000 * (work_s + emulated_s), 3),
             node=self._node,
-            correlation_id=event.correlation_id,
+            correlation_id=correlation_id,
             now=self._clock_us(),
         )
         await self._record(job, write)
@@ -247,27 +263,28 @@ class JobQueue:
         cut = self._stopping.is_set() or was_on != self._emulation.is_on
         return None if cut else emulated_s
 
-    async def _attempt_failed(self, job: Job, reason: str) -> None:
+    def _postpone(self, job: Job, error: FoundationError) -> None:
+        """The node was short of something, a disk or a connection: that is no fault of the job."""
+        self._log.warning("a job is postponed", kind=job.kind, code=error.code, error=str(error))
+        self.book.postpone(job)
+        asyncio.get_running_loop().call_later(self.limits.postpone_s, self._again, job)
+
+    async def _attempt_failed(self, job: Job, reason: str, correlation_id: str) -> None:
         """Another attempt after a while, or the end of the job."""
         if self._stopping.is_set():
             return
         self._log.warning("a job failed", kind=job.kind, attempt=job.attempt, error=reason[:200])
-        if job.attempt < ATTEMPTS:
+        if job.attempt < self.limits.attempts:
             self._give_back(job)
             return
         write = jobs_log.failed_write(
             job,
             reason[:MAX_ERROR_CHARS],
             node=self._node,
-            correlation_id=correlation.make(),
+            correlation_id=correlation_id,
             now=self._clock_us(),
         )
         await self._record(job, write)
-
-    def _again(self, job: Job) -> None:
-        if not self._stopping.is_set():
-            self.book.waits(job)
-            self._start_next()
 
     async def _record(self, job: Job, write: Write) -> None:
         """Make a job's end durable, however long that takes; then it counts, and all are told."""
@@ -277,7 +294,8 @@ class JobQueue:
         self.book.ended(job.id, job.kind, outcome)
         self._end_waits(job.id)
         self._telemetry.count(f"background_jobs/{outcome.state}", {"kind": job.kind})
-        if self.book.ended_since_snapshot >= self.limits.snapshot_every:
+        due = self.book.ended_since_snapshot >= self.limits.snapshot_every
+        if due and not self._stopping.is_set():
             await self._snapshot()
 
     async def _store_patiently(self, write: Write) -> Outcome | None:
@@ -293,7 +311,7 @@ class JobQueue:
                         blocked = True
                         self.blocked += 1
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(DISK_RETRY_S):
+                    async with asyncio.timeout(self.limits.disk_retry_s):
                         await self._stopping.wait()
             return None
         finally:

@@ -16,12 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final, assert_never
 from uuid import UUID
 
+from service.errors import StorageError
 from service.events.store import EventQuery, EventStore
 from service.schema import Event
 from service.schema_jobs import JobKind
@@ -53,7 +55,7 @@ class JobWork:
         self._clock_us = clock_us
 
     async def do(self, kind: JobKind, job_id: bytes, payload: Result) -> Result:
-        """One attempt. Raises as the store's query, OSError, and ValueError for a bad address."""
+        """One attempt. Raises as the store's query, StorageError, ValueError for a bad address."""
         match kind:
             case "email_delivery":
                 return deliver_email(self._node, job_id, payload)
@@ -64,10 +66,10 @@ class JobWork:
                 return aggregate(await self._newest(None, since))
             case "backup_creation":
                 events = await self._newest(None)
-                return await asyncio.to_thread(back_up, self._folder, job_id, events)
+                return await _on_disk(partial(back_up, self._folder, job_id, events))
             case "data_cleanup":
                 now_s = self._clock_us() / 1e6
-                return await asyncio.to_thread(clean_up, self._folder, now_s)
+                return await _on_disk(partial(clean_up, self._folder, now_s))
             case _:
                 assert_never(kind)
 
@@ -81,6 +83,16 @@ class JobWork:
             )
         )
         return page.events
+
+
+async def _on_disk(work: Callable[[], Result]) -> Result:
+    """Run `work` in a thread. Raises StorageError for what the disk refuses."""
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise StorageError(
+            f"backups cannot be kept: {error.strerror}: make room in the data directory"
+        ) from None
 
 
 def deliver_email(node: str, job_id: bytes, payload: Result) -> Result:
@@ -137,15 +149,15 @@ def back_up(folder: Path, job_id: bytes, events: Sequence[Event]) -> Result:
         lines.append(line)
     content = b"".join(reversed(lines))
     name = str(UUID(bytes=job_id))
-    partial = folder / f"{name}.partial"
+    unfinished = folder / f"{name}.partial"
     try:
-        with partial.open("wb") as file:
+        with unfinished.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(folder / f"{name}.jsonl")
+        unfinished.replace(folder / f"{name}.jsonl")
     except OSError:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
     _sync(folder)
     _remove_old(folder, MAX_BACKUPS)
