@@ -34,8 +34,8 @@ from service.events.store import EventQuery, EventStore, Stored, Write
 from service.schema import Event
 
 SNAPSHOT_EVERY = 1_000
-"""Changes between two snapshots; with more entries than that, as many as there are entries, so
-that a change never costs more than one entry of a snapshot."""
+"""Changes between two snapshots; as many as the last one had entries, if those were more, so that
+a change never costs more than a few entries of a snapshot."""
 
 PART_BYTES = 512 * 2**10
 """JSON text of one event of a snapshot; all its events are stored in one batch, so all or none."""
@@ -84,6 +84,7 @@ class OwnLog(Generic[E]):
         self._log = log
         self._snapshot_every = snapshot_every
         self._unsaved = 0
+        self._saved_entries = 0
         self._retry_at = 0
         self._saving: asyncio.Task[None] | None = None
         self._in_flight: dict[object, int] = {}
@@ -116,7 +117,7 @@ class OwnLog(Generic[E]):
         self.last_seq = max(self.last_seq, *seqs)
         self._feed.advance(self.last_seq)
         self._unsaved += len(seqs)
-        due = max(self._snapshot_every, len(self._entries()), self._retry_at)
+        due = max(self._snapshot_every, self._saved_entries, self._retry_at)
         if self._unsaved >= due and self._saving is None:
             self._saving = asyncio.create_task(self._save(), name=self._snapshot)
 
@@ -127,7 +128,7 @@ class OwnLog(Generic[E]):
 
         Raises as the store's query; may then be called again, with an empty state.
         """
-        last, unsaved = 0, 0
+        last, saved, unsaved = 0, 0, 0
         newest = await newest_own(self._store, self._snapshot)
         if newest is not None:
             head = _part(newest)
@@ -135,7 +136,9 @@ class OwnLog(Generic[E]):
             # The events of a batch have consecutive seqs.
             parts = own_events(self._store, (self._snapshot,), newest.seq - head.parts)
             async for event in parts:
-                for row in _part(event).rows:
+                rows = _part(event).rows
+                saved += len(rows)
+                for row in rows:
                     restore(row)
         async for event in own_events(self._store, self._types, last):
             apply(event)
@@ -143,6 +146,7 @@ class OwnLog(Generic[E]):
             unsaved += 1
         self.last_seq = last
         self._unsaved = unsaved
+        self._saved_entries = saved
         self._feed.advance(last)
 
     def follow(self, after: int) -> AsyncGenerator[Event, None]:
@@ -158,25 +162,28 @@ class OwnLog(Generic[E]):
 
     async def _save(self) -> None:
         """Store a snapshot. A disk that refuses costs a longer start, so it is only said."""
-        covered = self._unsaved
+        covered, entries = self._unsaved, tuple(self._entries())
         try:
-            await self._store.append_batch(await self._snapshot_writes())
+            await self._store.append_batch(await self._snapshot_writes(self._upto(), entries))
         except FoundationError as error:
             self._log.warning("no snapshot", stream=self._stream, error=str(error))
             self._retry_at = self._unsaved + self._snapshot_every
         else:
             self._unsaved -= covered
+            self._saved_entries = len(entries)
             self._retry_at = 0
         finally:
             self._saving = None
 
-    async def _snapshot_writes(self) -> list[Write]:
-        """The state as it is when this is called, a part at a time: others run in between."""
-        # The oldest append in flight is the first of the dict; everything before it is applied.
-        upto = next(iter(self._in_flight.values()), self.last_seq)
+    def _upto(self) -> int:
+        """Every event up to this seq is applied: what was so before the oldest one in flight."""
+        return next(iter(self._in_flight.values()), self.last_seq)
+
+    async def _snapshot_writes(self, upto: int, entries: Sequence[E]) -> list[Write]:
+        """The snapshot's events, made a part at a time: others run in between."""
         chunks: list[list[Row]] = [[]]
         size_bytes = 0
-        for entry in tuple(self._entries()):
+        for entry in entries:
             row = self._row(entry)
             size_bytes += len(orjson.dumps(row))
             if size_bytes > PART_BYTES and chunks[-1]:
