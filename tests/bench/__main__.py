@@ -18,7 +18,7 @@ from time import perf_counter
 from types import FrameType
 from typing import NoReturn
 
-from tests.bench import batch, client, cluster, machine, p1, query, recorder, single, table
+from tests.bench import batch, client, cluster, idle, machine, p1, query, recorder, single, table
 from tests.bench.row import BenchError, Row, failed
 
 Benchmark = Callable[[bool], list[Row]]
@@ -38,6 +38,7 @@ def benchmarks(*, p1_full: bool) -> dict[str, Benchmark]:
         "p1": partial(p1.run, full=p1_full),
         "cluster": cluster.run,
         "query": query.run,
+        "idle": idle.run,
     }
 
 
