@@ -331,15 +331,15 @@ def _rows(last: tuple[Judgement, RunFolder] | None) -> list[dict[str, object]]:
         found = [("-", "no run has ended yet", "")]
     else:
         judgement, folder = last
-        code = f"exit code {int(judgement.exit_code)}"
-        found = [(judgement.verdict.value, f"run {folder.run_id}", code)]
+        code = f"exit code {int(judgement.exit_code)}, run {folder.run_id}"
+        found = [(judgement.verdict.value, "verdict", code)]
         found += [("", "reason", reason) for reason in judgement.reasons]
         for result in judgement.results:
             check = result.check
             where = f"{check.expression}, {check.window}"
             where += f", {check.endpoint}" if check.endpoint else ""
             value = formatted(check.measure, result.value)
-            found.append((result.status.value, where, f"{value} of {result.samples:,} samples"))
+            found.append((result.status.value, where, f"{value} ({result.samples:,} samples)"))
         found.append(("", "files", str(folder.path)))
     return [
         {"name": number, "status": status, "what": what, "detail": detail}

@@ -1,48 +1,222 @@
-"""Runs that the web UI starts: several in one process, of which the worst decides."""
+"""Runs that the web UI starts: with the shape and without, several in one process, cut off anyhow.
+
+Of several runs the worst decides, and all of them run against the same nodes. What a browser makes
+of the pages is in test_browser.py.
+"""
 
 from __future__ import annotations
 
+import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
+import pytest
 
-from tests.e2e.scenario import HERE, Run, free_port, wait_until
+from results.replay import replay
+from results.verdict import as_document
+from tests.e2e.scenario import Finished, Run, free_port, run, wait_until
+from tests.e2e.test_interruption import all_gone
+from tests.e2e.web_session import BESIDE, PAGES, WebSession, nodes_of
+
+TOKEN = "a-client-token-that-nobody-may-see"
 
 
-def test_of_several_runs_the_worst_counts_and_each_worker_stays(tmp_path: Path) -> None:
-    port = free_port()
-    with Run(
-        *(tmp_path / "runs", "--web-port", str(port), "--processes", "2"),
-        locustfile=HERE / "odd.py",
-        headless=False,
-    ) as run:
-        start = f"http://127.0.0.1:{port}/swarm"
-        wait_until(lambda: run.errors().count("reported as ready") == 2, "no workers")
-        wait_until(lambda: answers(start), "no web UI")
-        master = psutil.Process(run.process.pid)
+def most_users(done: Finished) -> int:
+    counts: list[int] = [line["users"] for line in done.timeline("progress")]
+    return max(counts)
+
+
+def figures(done: Finished) -> set[str]:
+    return {name for line in done.timeline("second") for name in line.get("figures", ())}
+
+
+def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
+    tmp_path: Path,
+) -> None:
+    with WebSession(tmp_path / "runs", environment={"FOUNDATION_CLIENT_TOKEN": TOKEN}) as ui:
+        assert f"http://127.0.0.1:{ui.port}" in ui.output(), "the address is said"
+        assert ui.verdict() is None
+        listening = psutil.Process(ui.process.pid).net_connections("inet")
+        assert {c.laddr.ip for c in listening if c.status == "LISTEN"} == {"127.0.0.1"}
+        nodes = ui.node_processes()
+        assert len(nodes) >= 2, "the control: supervisor and node are descendants"
+
+        # Without the shape: two quick starts are one run, and its users can be edited.
+        assert ui.start(2, user_classes="PlannedUser")["success"]
+        assert ui.start(2, user_classes="PlannedUser")["success"]
+        ui.wait_for_users(2)
+        assert "shape" not in ui.ask("/swarm", user_count=5, spawn_rate=50)["message"], "an edit"
+        ui.wait_for_users(5)
+        refused = ui.ask("/swarm", shape_class="BesideShape")
+        assert not refused["success"] and "ad-hoc run goes on" in refused["message"]
+        ui.start(1)
+        ui.wait_for_users(1)
+        ui.stop()
+        first = ui.judged(1)
+        assert first.verdict["verdict"] == "PASS", first.verdict["reasons"]
+        assert first.verdict["reasons"][-1].startswith("ad hoc: ")
+        assert [window["name"] for window in first.verdict["windows"]] == ["run"]
+        assert most_users(first) == 5
+        assert figures(first) >= {"planned began", "planned in None"}
+        assert "beside began" not in figures(first), "the class that was not picked"
+        assert not first.timeline("plan")
+        assert first.timeline("end")[0]["reason"] == "completed"
+        assert as_document(replay(first.folder / "timeline.jsonl")) == first.verdict
+
+        # With it: nothing is edited; stopped in mid-ramp it is aborted.
+        assert "BesideShape" in ui.start_shape()["message"]
+        refused = ui.start(9)
+        assert not refused["success"] and "shape is running" in refused["message"]
+        wait_until(lambda: '"second"' in ui.latest_timeline().read_text(), "no load")
+        ui.stop()
+        second = ui.judged(2)
+        assert second.verdict["verdict"] == "ABORTED"
+        assert "stopped after" in second.verdict["reasons"][0]
+
+        # Stopped at once, both ways: whatever began is judged, and the next start works.
+        ui.start_shape()
+        ui.stop()
+        third = ui.judged(3)
+        assert third.verdict["verdict"] == "ABORTED"
+        ui.start(3)
+        ui.stop()
+        assert ui.judged(4).verdict["verdict"] in {"PASS", "INCONCLUSIVE"}
+
+        assert ui.start_shape()["success"]
+        fifth = ui.judged(5)
+        assert fifth.verdict["verdict"] == "PASS", fifth.verdict["reasons"]
+        assert figures(fifth) >= {"planned in first", "beside began"}, "all classes again"
+
+        for page in PAGES:
+            answer = ui.client.get(page)
+            assert answer.status_code == 200, page
+            assert TOKEN not in answer.text, page
+        assert ui.node_processes() == nodes
+        runs = [ui.judged(5), first, second, third]
+        assert len({tuple(nodes_of(done)) for done in runs}) == 1
+
+        # Ctrl-C while an ad-hoc run goes on is no normal end.
+        ui.start(4, user_classes="PlannedUser")
+        ui.wait_for_users(4)
+        family = ui.family()
+        ui.interrupt(signal.SIGINT)
+        done = ui.finish()
+        assert done.exit_code == 5, done.stdout + done.stderr
+        assert done.stdout.count("verdict: ABORTED") == 3
+        assert "Traceback" not in done.stderr
+        wait_until(lambda: all_gone(family), "processes outlived the run")
+    for path in (tmp_path / "runs").rglob("*.json*"):
+        assert TOKEN not in path.read_text(), path
+
+
+def test_two_processes_run_the_shape_and_any_number_of_users(tmp_path: Path) -> None:
+    with WebSession(tmp_path / "runs", "--processes", "2") as ui:
+        master = psutil.Process(ui.process.pid)
         listening = {c.laddr.ip for c in master.net_connections("inet") if c.status == "LISTEN"}
         assert listening == {"127.0.0.1"}
+        wait_until(lambda: ui.errors().count("reported as ready") == 2, "no workers")
+        assert ui.start(6)["success"]
+        ui.wait_for_users(6)
+        ui.start(8)
+        ui.wait_for_users(8)
+        ui.stop()
+        # The workers are not ready again yet; the next start waits for them.
+        assert ui.start_shape()["success"], ui.errors()
+        first, second = ui.judged(1), ui.judged(2)
+        assert first.verdict["verdict"] == "PASS", first.verdict["reasons"]
+        assert first.verdict["reasons"][-1].startswith("ad hoc: ")
+        assert second.verdict["verdict"] == "PASS", second.verdict["reasons"]
+        for done in (first, second):
+            assert {line["source"] for line in done.timeline("second")} == {"worker-0", "worker-1"}
+            assert not done.timeline("annotation")
+        assert most_users(first) == 8
 
-        wait_until(lambda: "verdict:" in run.output(), "the first run was not judged")
-        assert "verdict: PASS" in run.output(), run.output() + run.errors()
-        # A worker is ready for the next run a stop timeout after it said that it has stopped.
-        wait_until(lambda: run.errors().count("reported as ready") == 4, "no workers")
+        # A stop that comes right after the start, before Locust's master would heed it.
+        assert ui.start_shape()["success"]
+        ui.stop()
+        assert ui.judged(3).verdict["verdict"] == "ABORTED"
 
-        httpx.post(start, data={"user_count": 1, "spawn_rate": 1})
-        second = run.folder.with_name("run-2") / "timeline.jsonl"
-        wait_until(lambda: second.exists() and '"second"' in second.read_text(), "no second run")
-        second.unlink()
-        wait_until(lambda: "no verdict could be computed" in run.errors(), "the second is judged")
-        run.interrupt()
-        done = run.finish()
-    assert done.exit_code == 3, done.stdout + done.stderr
-    assert "was lost" not in (done.folder / "timeline.jsonl").read_text()
+        # A run that cannot be judged is worse than two that passed.
+        assert ui.start(2)["success"]
+        ui.wait_for_users(2)
+        ui.latest_timeline().unlink()
+        ui.stop()
+        wait_until(lambda: "no verdict could be computed" in ui.errors(), "the last is judged")
+        family = ui.family()
+        ui.interrupt(signal.SIGTERM)
+        done = ui.finish()
+        assert done.exit_code == 5, done.stdout + done.stderr
+        wait_until(lambda: all_gone(family), "processes outlived the run")
 
 
-def answers(url: str) -> bool:
-    """Start a run; False while nobody listens."""
-    try:
-        return httpx.post(url, data={"user_count": 1, "spawn_rate": 1}).status_code == 200
-    except httpx.TransportError:
-        return False
+def test_a_master_without_workers_says_so_and_starts_when_one_has_come(tmp_path: Path) -> None:
+    port = str(free_port())
+    with WebSession(tmp_path / "runs", "--master", "--master-bind-port", port) as ui:
+        refused = ui.start(3)
+        assert not refused["success"] and "--worker" in refused["message"]
+        worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
+        with Run(tmp_path / "worker", *worker, locustfile=BESIDE, headless=False) as started:
+            wait_until(lambda: "reported as ready" in ui.errors(), "no worker")
+            assert ui.start(3)["success"]
+            ui.wait_for_users(3)
+            wait_until(lambda: "lag_p99_ms" in ui.latest_timeline().read_text(), "no health")
+            ui.stop()
+            assert ui.judged(1).verdict["verdict"] == "PASS", ui.output()
+            ui.interrupt(signal.SIGINT)
+            assert ui.finish().exit_code == 0, ui.output() + ui.errors()
+            assert started.finish().exit_code == 0, started.errors()
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"shape_class": "NoShape"}, "no shape 'NoShape'"),
+        ({"host": "http://192.0.2.1:80"}, "--nodes"),
+        ({"shape_class": "Default", "user_count": "10000000", "spawn_rate": "1"}, "ulimit -n"),
+        ({"shape_class": "Default", "user_count": "many", "spawn_rate": "1"}, "user_count"),
+        ({"shape_class": "Default", "user_count": "9" * 5000, "spawn_rate": "1"}, "user_count"),
+        ({"shape_class": "Default", "user_count": "-1", "spawn_rate": "1"}, "user_count"),
+        ({"shape_class": "Default", "user_count": "1", "spawn_rate": "nan"}, "spawn_rate"),
+        ({"shape_class": "Default"}, "user_count"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_reason_and_starts_nothing(
+    idle: WebSession, form: dict[str, str], says: str
+) -> None:
+    answer = idle.ask("/swarm", **form)
+    assert not answer["success"]
+    assert says in answer["message"]
+    assert idle.stats()["state"] in {"ready", "stopped"}
+    assert idle.verdict() is None
+
+
+@pytest.mark.parametrize("path", ["/swarm", "/stop"])
+def test_only_a_post_of_the_same_site_starts_or_stops(idle: WebSession, path: str) -> None:
+    assert idle.client.get(path).status_code == 405
+    foreign = {"Origin": "http://example.org"}
+    assert idle.client.post(path, headers=foreign).status_code == 403
+    own = {"Origin": f"http://127.0.0.1:{idle.port}"}
+    assert idle.client.post("/stop", headers=own).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSession]:
+    with WebSession(tmp_path_factory.mktemp("idle") / "runs") as ui:
+        yield ui
+        ui.interrupt(signal.SIGINT)
+        done = ui.finish()
+        assert done.exit_code == 3, "nothing was judged"
+        assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_found_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        options = ("--web-port", str(taken.getsockname()[1]))
+        done = run(tmp_path / "runs", *options, locustfile=BESIDE, headless=False)
+    assert done.exit_code == 4, done.stdout + done.stderr
+    assert "--web-port" in done.stderr
+    assert not done.folder.exists()
