@@ -6,7 +6,12 @@ truncation since. A *cut* is what a disk could hold if the power failed in this 
 bytes, plus a random part of what came after, in any combination, the last of them possibly torn at
 a sector. Deleted files may come back and new ones be missing until something of theirs was synced.
 
-`connector` gives the store a connection on this disk: an adapter with the few calls of `sqlite3`
+The disk can also fail (`Disk.fails`): a write that stores a part and reports an error, a disk
+without room, a sync that fails. A failed sync does what Linux does: it reports once, and forgets.
+Each change that it should have stored is stored or not, and no later sync will store it, since its
+pages count as clean; only writing them again helps.
+
+`Disk.connect` gives the store a connection on this disk: an adapter with the few calls of `sqlite3`
 that the store makes, around apsw (which, unlike sqlite3, can register a VFS). For tests only.
 """
 
@@ -17,7 +22,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import apsw
 
@@ -38,6 +43,15 @@ class DiskFile:
         content = bytearray(self.durable or b"")
         for change in self.pending:
             apply(content, change)
+        self.durable = bytes(content)
+        self.pending.clear()
+
+    def sync_failed(self, random: Random) -> None:
+        """What of the changes reached the disk stays there, the rest never will."""
+        content = bytearray(self.durable or b"")
+        for change in self.pending:
+            if random.random() < 0.5:
+                apply(content, change)
         self.durable = bytes(content)
         self.pending.clear()
 
@@ -66,10 +80,22 @@ def apply(content: bytearray, change: Change) -> None:
     content[at : at + len(data)] = data
 
 
-class Disk:
-    """All files of one store. `on_change` is called after each change, on the writing thread."""
+Operation = Literal["write", "full", "sync"]
+"""What can fail; `full` is a write that the disk has no room for. Truncations always succeed:
+SQLite makes light of one that fails (the log stays longer than need be), and apsw would not."""
 
-    def __init__(self, name: str, on_change: Callable[[], None]) -> None:
+
+class Disk:
+    """All files of one store. `on_change` is called after each change, on the writing thread.
+
+    `fails(operation, file name)` is asked before each; `random` decides what a failure leaves.
+    """
+
+    def __init__(self, name: str, on_change: Callable[[], None], random: Random) -> None:
+        self.fails: Callable[[Operation, str], bool] = lambda operation, name: False
+        self.trusts_a_repeated_sync = False
+        """The seeded bug: a sync that failed is asked for again, and then has nothing to do."""
+        self.random = random
         self.files: dict[str, DiskFile] = {}
         self.lock = threading.RLock()
         self.on_change = on_change
@@ -111,7 +137,7 @@ class _Vfs(apsw.VFS):
         kept = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
         if not flags[0] & kept:
             return apsw.VFSFile("", name, flags)
-        return _File(name, flags, self._disk, self._disk.file(path))
+        return _File(name, flags, self._disk, path)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
         super().xDelete(filename, syncdir)
@@ -125,12 +151,22 @@ class _Vfs(apsw.VFS):
 
 
 class _File(apsw.VFSFile):
-    def __init__(self, name: Any, flags: list[int], disk: Disk, file: DiskFile) -> None:
+    def __init__(self, name: Any, flags: list[int], disk: Disk, path: str) -> None:
         super().__init__("", name, flags)
         self._disk = disk
-        self._file = file
+        self._file = disk.file(path)
+        self._name = Path(path).name
 
     def xWrite(self, data: bytes, offset: int) -> None:
+        disk = self._disk
+        if disk.fails("full", self._name):
+            raise apsw.FullError("the disk is full")
+        if disk.fails("write", self._name):
+            self._write(data[: disk.random.randrange(len(data))], offset)
+            raise io_error(apsw.SQLITE_IOERR_WRITE)
+        self._write(data, offset)
+
+    def _write(self, data: bytes, offset: int) -> None:
         super().xWrite(data, offset)
         with self._disk.lock:
             self._file.pending.append(("write", offset, bytes(data)))
@@ -146,8 +182,19 @@ class _File(apsw.VFSFile):
         # The real sync is left out: this disk's durability is what is kept beside the file.
         with self._disk.lock:
             self._disk.on_change()
+            if self._disk.fails("sync", self._name):
+                self._file.sync_failed(self._disk.random)
+                if not self._disk.trusts_a_repeated_sync:
+                    raise io_error(apsw.SQLITE_IOERR_FSYNC)
             self._file.sync()
             self._disk.on_change()
+
+
+def io_error(code: int) -> Exception:
+    """The driver's error for an extended code, with the text that sqlite3 gives it."""
+    error: Exception = apsw.exception_for(code)
+    error.args = ("disk I/O error",)
+    return error
 
 
 class Adapter:

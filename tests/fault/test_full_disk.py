@@ -254,7 +254,7 @@ def _limit_file_size(size_bytes: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
 
-@pytest.mark.parametrize("file_bytes", [0, 100, BLOCK_BYTES, 5 * BLOCK_BYTES])
+@pytest.mark.parametrize("file_bytes", [0, BLOCK_BYTES, 5 * BLOCK_BYTES])
 def test_a_node_that_cannot_make_its_database_does_not_start(
     tmp_path: Path, file_bytes: int
 ) -> None:
@@ -266,7 +266,7 @@ def test_a_node_that_cannot_make_its_database_does_not_start(
 
 def test_a_database_that_could_not_be_made_is_made_by_the_next_start(tmp_path: Path) -> None:
     """What a failed start leaves behind is no obstacle: each migration is one transaction."""
-    for pages in range(1, 12, 2):
+    for pages in (1, 5, 9):
         start_on(tmp_path / "data", file_bytes=pages * BLOCK_BYTES)
     with NodeProcess.reserve(tmp_path, NODE) as node:
         node.start()
