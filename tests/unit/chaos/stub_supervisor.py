@@ -32,6 +32,7 @@ class StubProgram:
 
     def run(self, spec: NodeSpec, ready: Callable[[str], None]) -> int:
         print(f"{spec.name} starts with {','.join(spec.roles)}")
+        print(f"peers={spec.options.get('peers')}")
         if "crash" in spec.roles:
             raise RuntimeError("the disk is on fire")
         if "leave" in spec.roles:
