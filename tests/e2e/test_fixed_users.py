@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.scenario import HERE, Finished, run
+from tests.e2e.soundness import assert_sound
 
 BESIDE = HERE / "beside.py"
 
@@ -26,7 +27,7 @@ def test_steps_of_the_plan_leave_the_fixed_users_alone(
     tmp_path: Path, processes: tuple[str, ...]
 ) -> None:
     done = run(tmp_path / "runs", "--load-scale", "2", *processes, locustfile=BESIDE)
-    assert done.exit_code == 0, done.stdout + done.stderr
+    assert_sound(done)
     (plan,) = done.timeline("plan")
     assert plan["users"] == [13, 13, 13, 5, 3], "twice 2, 5, 1 and 0, and three"
     assert plan["user_seconds"] == [4, 10, 10, 2, 0], "what achieved would count"

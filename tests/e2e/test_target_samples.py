@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.node_process import running
 from tests.e2e.scenario import HERE, Finished, Run, free_port, run, wait_until
+from tests.e2e.soundness import assert_sound
 
 NODE_VALUES = {"up", "cpu_percent", "memory_bytes", "queue_events", "queue_bytes", "wal_bytes"}
 GUARD_S = 30.0
@@ -40,7 +41,7 @@ def test_every_node_is_sampled_each_second_and_its_values_move_with_the_load(
     tmp_path: Path,
 ) -> None:
     done = run(tmp_path / "runs", "--processes", "2", locustfile=SAMPLED)
-    assert done.exit_code == 0, done.stdout + done.stderr
+    assert_sound(done)
     assert {line["node"] for line in done.timeline("target")} == {"node-1", "node-2"}
     seconds = done.timeline("progress")[-1]["t_s"]
     for node in ("node-1", "node-2"):
@@ -118,7 +119,7 @@ def test_what_dies_or_hangs_costs_its_own_samples_and_nothing_else(tmp_path: Pat
         wait_until(lambda: started.seconds_recorded() >= 3, "no load")
         idle.stop(signal.SIGKILL)
         done = started.finish()
-    assert done.exit_code == 0, done.stdout + done.stderr
+    assert_sound(done)
     ups = {
         node: [one["up"] for one in samples(done, node)]
         for node in ("app-1", "idle-1", service.removeprefix("http://"))
