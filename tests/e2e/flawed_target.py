@@ -1,4 +1,4 @@
-"""A target that speaks the nodes' language and fails one request in fifty with a 500.
+"""A target that speaks the nodes' language and fails one action in fifty with a 500.
 
 python -m tests.e2e.flawed_target       prints its URL, serves until its standard input ends
 """
@@ -23,11 +23,19 @@ class Handler(BaseHTTPRequestHandler):
     numbers = itertools.count(1)
 
     def do_GET(self) -> None:
-        self._answer(200, HEALTH)
+        if self.path.startswith("/v1/jobs/"):
+            job_id = self.path.split("/")[3].partition("?")[0]
+            self._answer(200, {"id": job_id, "kind": "email_delivery", "state": "completed"})
+        else:
+            self._answer(200, HEALTH)
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if next(self.numbers) % EVERY == 0:
+        if self.path == "/v1/jobs":
+            self._answer(202, {"id": asked["id"], "kind": asked["kind"], "state": "queued"})
+        elif self.path == "/v1/analytics/passes":
+            self._answer(201, {"processed": 1, "lag_events": 0, "lag_s": 0.0})
+        elif next(self.numbers) % EVERY == 0:
             self._answer(500, {"code": "internal", "status": 500})
         else:
             action = self.path.rpartition("/")[2]

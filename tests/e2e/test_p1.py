@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -23,12 +25,22 @@ def test_a_small_p1_passes_and_leaves_its_files(tmp_path: Path) -> None:
     # Of phases this short only the peak can be held to its share of started requests.
     each_phase = [f"error_rate@{phase}" for phase in PHASES]
     assert {check["id"]: check["status"] for check in verdict["checks"]} == dict.fromkeys(
-        ["error_rate", "requests", "achieved", *each_phase, "achieved@phase:peak"], "PASS"
+        [
+            *("error_rate", "requests", "jobs_completed_sum_above", "analytics_events_sum_above"),
+            *("achieved", *each_phase, "achieved@phase:peak"),
+        ],
+        "PASS",
     )
     assert [w["name"] for w in verdict["windows"]] == ["run", *PHASES, "phase:steady"]
     total = done.window("run")["total"]
     assert total["errors"] == {}
     assert total["requests"] > 50_000 / 30 * 0.1
+    assert total["requests"] > sum(
+        endpoint["requests"]
+        for name, endpoint in done.window("run")["endpoints"].items()
+        if "saas" in name
+    ), "jobs and analytics are outside of the plan"
+    assert done.window("run")["endpoints"]["POST /v1/gateway/saas/actions/{action}"]["requests"]
     # The node states what it emulated, so the excess is far below the response time.
     assert total["excess_ms"]["p50"] < total["raw_ms"]["p50"]
     assert sorted(path.name for path in done.folder.iterdir()) == [
@@ -84,11 +96,26 @@ def test_given_nodes_are_loaded_instead_of_a_cluster(tmp_path: Path) -> None:
     assert list((done.folder / "logs").iterdir()) == []
 
 
-def test_only_app_nodes_take_the_load(tmp_path: Path) -> None:
-    done = run(tmp_path / "runs", *SMALL, "--cluster-size", "3")
+def test_each_user_class_loads_the_nodes_of_its_role(tmp_path: Path) -> None:
+    done = run(tmp_path / "runs", *SMALL)
     assert done.exit_code == 0, done.stdout + done.stderr
-    loaded = {node for line in done.timeline("second") for node in line["nodes"]}
-    assert len(loaded) == 2, "nodes 2 and 3 of the three are app nodes"
+    ended: dict[str, int] = {}
+    for line in done.timeline("second"):
+        for node, (requests, _) in line["nodes"].items():
+            ended[node] = ended.get(node, 0) + requests
+    endpoints = done.window("run")["endpoints"]
+    of = {name: endpoint["requests"] for name, endpoint in endpoints.items()}
+    gateway, app_1, app_2, jobs, analytics = sorted(ended, key=node_number(done))
+    assert ended[gateway] == of["POST /v1/gateway/saas/actions/{action}"]
+    assert ended[app_1] + ended[app_2] == of["POST /v1/saas/actions/{action}"]
+    assert ended[jobs] == of["POST /v1/jobs"] + of["GET /v1/jobs/{id}"]
+    assert ended[analytics] == of["POST /v1/analytics/passes"]
+
+
+def node_number(done: Finished) -> Callable[[str], int]:
+    """A node's place in the cluster, by its URL."""
+    nodes: list[str] = json.loads((done.folder / "manifest.json").read_text())["options"]["nodes"]
+    return nodes.index
 
 
 def test_one_failed_request_in_fifty_is_a_fail(tmp_path: Path) -> None:
@@ -108,7 +135,10 @@ def test_one_failed_request_in_fifty_is_a_fail(tmp_path: Path) -> None:
     assert done.verdict["verdict"] == "FAIL"
     failed = [check["id"] for check in done.verdict["checks"] if check["status"] == "FAIL"]
     assert "error_rate" in failed
-    assert done.window("run")["total"]["error_rate"] == pytest.approx(1 / 50, rel=0.1)
+    actions = [e for name, e in done.window("run")["endpoints"].items() if "saas" in name]
+    errors = sum(sum(endpoint["errors"].values()) for endpoint in actions)
+    ended = sum(endpoint["requests"] for endpoint in actions)
+    assert errors / ended == pytest.approx(1 / 50, rel=0.1)
 
 
 def test_a_run_that_sends_nothing_is_inconclusive(tmp_path: Path) -> None:

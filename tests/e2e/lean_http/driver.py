@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import ssl
 import sys
+from operator import attrgetter
 from typing import Any
 
 import gevent
@@ -120,9 +121,12 @@ class Driver:
         arguments = dict(command["arguments"])
         if "write_id" in arguments:
             arguments["write_id"] = bytes.fromhex(arguments["write_id"])
+        if "job" in arguments:
+            arguments["job"] = bytes.fromhex(arguments["job"])
         try:
             foundation = FoundationClient(self.session, command["nodes"], command.get("token"))
-            result = getattr(foundation, command["method"])(*command["positional"], **arguments)
+            call = attrgetter(command["method"])(foundation)
+            result = call(*command["positional"], **arguments)
         except Exception as error:  # the edge of this process: the test judges it
             return {"raised": repr(error)}
         return {"raised": None, "result": _plain(result)}
@@ -174,7 +178,7 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if hasattr(value, "_asdict"):
         return {key: _plain(each) for key, each in value._asdict().items()}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     return value.hex() if isinstance(value, bytes) else value
 
