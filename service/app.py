@@ -16,6 +16,7 @@ from service import openapi
 from service.auth import Tokens
 from service.config.defaults import read_defaults
 from service.config.model import Defaults
+from service.cycle import HeldBytes
 from service.dispatch import Dispatch
 from service.emulation import EmulatedLatency
 from service.errors import FoundationError, StorageError
@@ -75,6 +76,7 @@ class Node:
                 defaults,
             )
         )
+        self.held = HeldBytes()
         self.connections: Callable[[], int] = lambda: 0
         self._recoveries: list[asyncio.Task[None]] = []
 
@@ -189,6 +191,8 @@ def build_app(node: Node) -> ASGIApp:
         node.meter,
         node.log,
         log_successes=settings.log_level == "debug",
+        held=node.held,
+        max_requests=settings.max_requests,
     )
 
 

@@ -21,3 +21,9 @@ class ConnectionLimits:
     keep_alive_s: float
     max_connections: int
     max_held_bytes: int
+    max_requests: int = 5_000
+
+    def body_bytes(self, target: bytes) -> int:
+        """The limit of a body that is sent to `target`, a path with or without a query."""
+        large = target.partition(b"?")[0] in self.large_bodies
+        return self.max_large_body_bytes if large else self.max_body_bytes

@@ -19,9 +19,11 @@ _BODILESS = frozenset({204, 304})
 
 @dataclass(slots=True)
 class HeldBytes:
-    """Bytes of all bodies that have arrived on any connection and are not answered yet."""
+    """What has arrived on any connection and is not answered yet: `total` bytes of bodies, and
+    `requests` that are complete, so that a client that sends slowly holds nobody's place."""
 
     total: int = 0
+    requests: int = 0
 
 
 class NodeCycle(RequestResponseCycle):
@@ -31,6 +33,7 @@ class NodeCycle(RequestResponseCycle):
         super().__init__(**parts)
         self._held = held
         self._holds_bytes = 0
+        self._counts = False
         self._done = False
         self._head: Any = None
 
@@ -40,9 +43,18 @@ class NodeCycle(RequestResponseCycle):
             self._holds_bytes += size_bytes
             self._held.total += size_bytes
 
+    def complete(self) -> None:
+        """All of the request has arrived: it counts until it is done with."""
+        if not self._done:
+            self._counts = True
+            self._held.requests += 1
+
     def release(self) -> None:
-        """The request is done with, answered or not; its bytes no longer count."""
+        """The request is done with, answered or not; it and its bytes no longer count."""
         self._done = True
+        if self._counts:
+            self._counts = False
+            self._held.requests -= 1
         self._held.total -= self._holds_bytes
         self._holds_bytes = 0
 

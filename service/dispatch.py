@@ -17,12 +17,20 @@ from structlog.typing import FilteringBoundLogger
 
 from service import correlation, problem
 from service.auth import Tokens
-from service.errors import FoundationError
+from service.cycle import HeldBytes
+from service.errors import FoundationError, Overloaded
 from service.telemetry.meter import Meter
 
 HeaderMap = Mapping[bytes, bytes]
 CORRELATION_KEY: Final = "foundation.correlation_id"
 """Where FastAPI's routes find the request's correlation id in the ASGI scope."""
+
+ALWAYS_ANSWERED: Final = ("/health", "/metrics")
+"""Who watches the node must hear from it most of all when it is overloaded (G13)."""
+
+OVERLOAD_LINE_INTERVAL_S: Final = 1.0
+"""Refusing must stay cheap: of the lines that tell of it, one in this time is written, with the
+number of those that were left out since the one before."""
 
 INTERNAL: Final = "the node failed on this request: its log says why, under this correlation id"
 _JSON: Final = (b"content-type", b"application/json")
@@ -90,6 +98,8 @@ class Dispatch:
         log: FilteringBoundLogger,
         *,
         log_successes: bool,
+        held: HeldBytes | None = None,
+        max_requests: int = 5_000,
     ) -> None:
         self._find_fast = find_fast
         self._slow_lane = slow_lane
@@ -97,6 +107,10 @@ class Dispatch:
         self._meter = meter
         self._log = log
         self._log_successes = log_successes
+        self._held = held or HeldBytes()
+        self._max_requests = max_requests
+        self._overload_line_at_s = 0.0
+        self._overload_lines_left_out = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "lifespan and websockets are off"
@@ -107,6 +121,11 @@ class Dispatch:
         given: str | None = None
         route = "(none)"
         try:
+            if self._held.requests > self._max_requests and path not in ALWAYS_ANSWERED:
+                raise Overloaded(
+                    f"{self._held.requests} requests wait for their answers: retry with the same "
+                    "id after the time in Retry-After"
+                )
             given = correlation.given(headers)
             self._tokens.check(path, headers)
             fast = self._find_fast(method, path)
@@ -174,7 +193,14 @@ class Dispatch:
         self._meter.requests[route, status] += 1
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        self._line(route, status, correlation_id, started_s, code=error.code)
+        if not isinstance(error, Overloaded):
+            self._line(route, status, correlation_id, started_s, code=error.code)
+        elif started_s - self._overload_line_at_s < OVERLOAD_LINE_INTERVAL_S:
+            self._overload_lines_left_out += 1
+        else:
+            left_out, self._overload_lines_left_out = self._overload_lines_left_out, 0
+            self._overload_line_at_s = started_s
+            self._line(route, status, correlation_id, started_s, code=error.code, left_out=left_out)
 
     def _line(
         self, route: str, status: int, correlation_id: str, started_s: float, **more: Any

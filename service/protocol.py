@@ -212,10 +212,7 @@ class NodeProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._upgrading = True
             return
-        limits = self._limits
-        path = self.url.partition(b"?")[0]
-        large = path in limits.large_bodies
-        self._body_limit = limits.max_large_body_bytes if large else limits.max_body_bytes
+        self._body_limit = self._limits.body_bytes(self.url)
         if self._content_length > self._body_limit:
             self._stop(self._body_too_large())
         self._begin_cycle()
@@ -237,6 +234,9 @@ class NodeProtocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["query_string"] = url.query or b""
         earlier = self.cycle
+        waits = earlier is not None and not earlier.response_complete
+        if waits and self._held.requests >= self._limits.max_requests:  # others: see Dispatch
+            self._stop(Overloaded(f"{self._held.requests} requests wait for their answers"))
         self.cycle = NodeCycle(
             held=self._held,
             scope=scope,
@@ -253,7 +253,7 @@ class NodeProtocol(HttpToolsProtocol):
             and not parser.should_upgrade(),
             on_response=self.on_response_complete,
         )
-        if earlier is None or earlier.response_complete:
+        if not waits:
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
@@ -276,6 +276,7 @@ class NodeProtocol(HttpToolsProtocol):
         if self._upgrading:
             return
         super().on_message_complete()
+        self.cycle.complete()
         if self.cycle.response_complete:
             self._phase = IDLE
             self._since_s = self.loop.time()

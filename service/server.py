@@ -29,7 +29,6 @@ from structlog.typing import FilteringBoundLogger
 from service import log as logs
 from service.app import Node, build_app, open_node
 from service.connection_limit import ConnectionLimits
-from service.cycle import HeldBytes
 from service.errors import ConfigurationError, FoundationError
 from service.protocol import NodeProtocol
 from service.settings import Settings
@@ -188,7 +187,7 @@ class NodeServer(uvicorn.Server):
         protocol: Any = partial(
             NodeProtocol,
             limits=connection_limits(settings),
-            held=HeldBytes(),
+            held=node.held,
             refused=node.refused,
         )
         super().__init__(
@@ -273,4 +272,5 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         keep_alive_s=settings.keep_alive_s,
         max_connections=settings.max_connections,
         max_held_bytes=settings.max_held_bytes,
+        max_requests=settings.max_requests,
     )

@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     body_deadline_s: Annotated[float, Field(gt=0, le=3_600)] = 30.0
     keep_alive_s: Annotated[float, Field(gt=0, le=3_600)] = 75.0
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    max_requests: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
     max_feeds: Annotated[int, Field(ge=1, le=100_000)] = 256
     shutdown_deadline_s: Annotated[float, Field(gt=0, le=4)] = 2.0
 
