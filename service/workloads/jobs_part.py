@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Final
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.responses import Response
-from starlette.types import Receive
 
 from service import body as bodies
 from service import correlation
-from service.dispatch import Answer, Disconnected, FastRequest, FastRoute
+from service.dispatch import Answer, FastRequest, FastRoute
 from service.events import intake
 from service.part import Base, Part
 from service.schema import ComponentHealth
@@ -79,29 +77,15 @@ class JobsPart(Part):
         }
         return Answer(202, orjson.dumps(receipt), correlation_id)
 
-    async def status(self, job_id: UUID, wait_s: float, receive: Receive) -> Response:
+    async def status(self, job_id: UUID, wait_s: float) -> Response:
         """200 with a JobStatus, at once or when the job is over."""
         job = await self._queue.find(job_id.bytes)
         headers = {}
         if wait_s > 0 and job.outcome is None:
-            held_s = await self._hold(job, wait_s, receive)
+            held_s = await self._queue.wait(job, wait_s)
             # The wait is the client's wish: it must not count as the node's slowness.
             headers["server-timing"] = f"emulated;dur={1_000 * held_s:.3f}"
         return Response(_status(job), media_type="application/json", headers=headers)
-
-    async def _hold(self, job: Job, wait_s: float, receive: Receive) -> float:
-        """Raises Disconnected as soon as the client has gone, so that it holds no place."""
-        end = asyncio.create_task(self._queue.wait(job, wait_s))
-        left = asyncio.create_task(_client_left(receive))
-        try:
-            await asyncio.wait({end, left}, return_when=asyncio.FIRST_COMPLETED)
-            if not end.done():
-                raise Disconnected
-            return end.result()
-        finally:
-            for task in (end, left):
-                task.cancel()
-            await asyncio.gather(end, left, return_exceptions=True)
 
     def summary(self) -> bytes:
         """A JobSummary as JSON."""
@@ -142,12 +126,10 @@ class JobsPart(Part):
             return Response(self.summary(), media_type="application/json")
 
         @router.get("/{id}", response_model=JobStatus, responses=problems(404))
-        async def get_job(
-            id: UUID, patience: Annotated[_Patience, Query()], request: Request
-        ) -> Response:
+        async def get_job(id: UUID, patience: Annotated[_Patience, Query()]) -> Response:
             """One job: at once when it is over, else when it ends or after `wait_s`. The time that
             the answer was held is stated in Server-Timing as emulated."""
-            return await self.status(id, patience.wait_s, request.receive)
+            return await self.status(id, patience.wait_s)
 
         return (router,)
 
@@ -170,8 +152,12 @@ class JobsPart(Part):
 
     def metrics(self) -> Iterable[Metric]:
         book = self._queue.book
-        yield GaugeMetricFamily("foundation_jobs_queued", "Jobs that wait", value=book.queued)
-        yield GaugeMetricFamily("foundation_jobs_running", "Jobs that run", value=book.running)
+        for name, text, value in (
+            ("foundation_jobs_queued", "Jobs that wait", book.queued),
+            ("foundation_jobs_running", "Jobs that run", book.running),
+            ("foundation_jobs_polls_held", "Requests that wait for a job", self._queue.held),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
         for name, text, counts in (
             ("foundation_jobs_completed", "Jobs completed since the log began", book.completed),
             ("foundation_jobs_failed", "Jobs given up since the log began", book.failed),
@@ -203,8 +189,3 @@ def _status(job: Job) -> bytes:
             "error": None if outcome is None else outcome.error,
         }
     )
-
-
-async def _client_left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -91,6 +91,11 @@ class JobQueue:
         self._holding = 0
 
     @property
+    def held(self) -> int:
+        """Waits for a job's end."""
+        return self._holding
+
+    @property
     def is_recovered(self) -> bool:
         return self._recovered.is_set()
 
