@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import gevent
 from locust import User
 from locust.env import Environment
+from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from locustfiles.harness.http.compose import Headers
 from locustfiles.harness.http.connection import Limits
@@ -87,6 +88,19 @@ class LeanHttpUser(User):
         """
         if self.start_spread_s > 0:
             gevent.sleep(self.random.random() * self.start_spread_s)
+
+    def stop(self, force: bool = False) -> bool:
+        """Locust's stop, but a user that wakes up from its wait just now begins no request.
+
+        Locust kills a waiting user in a later turn of the loop. Stopping blocks the loop for long
+        enough that many waits are over by then, and each of those users would have a request cut
+        off at once, of unknown outcome (seen: all users of a run).
+        """
+        if not force and self._state == LOCUST_STATE_WAITING:
+            self._state = LOCUST_STATE_STOPPING
+            self.group.killone(self.greenlet)
+            return True
+        return bool(super().stop(force))
 
     def start(self, group: Any) -> Any:
         """Locust's start; the connections are closed when the user's greenlet ends, however."""
