@@ -28,6 +28,7 @@ import requests
 from schemathesis import GenerationMode
 
 from tests.contract.fuzz.connection import Answer, Connection, NoAnswer
+from tests.contract.fuzz.familiar import familiar, ids_of
 from tests.contract.fuzz.judge import faults
 from tests.contract.fuzz.mutate import mutate
 from tests.contract.fuzz.request import FuzzRequest, generate, operations
@@ -69,16 +70,23 @@ class Report:
                 self.samples.append(f"{request.label}: {fault}\n  {wire!r}\n  {told!r}")
 
 
-def corpus(document: dict[str, Any], seed: int, examples: int) -> list[FuzzRequest]:
-    """Valid and invalid requests of every operation, mixed."""
+def corpus(
+    document: dict[str, Any], seed: int, examples: int, only: Sequence[str] = ()
+) -> list[FuzzRequest]:
+    """Valid and invalid requests of every operation (or of `only` some), mixed; then requests
+    about what now exists."""
     made = [
         request
         for operation in operations(document)
+        if not only or operation.label in only
         for mode in MODES
         for request in generate(operation, mode, seed, examples)
     ]
-    Random(seed).shuffle(made)
-    return made
+    random = Random(seed)
+    random.shuffle(made)
+    ids = ids_of(made)
+    about = (familiar(request, ids, random) for request in made)
+    return made + [request for request in about if request is not None]
 
 
 def enlarged(base: Sequence[FuzzRequest], wanted: int, seed: int) -> Iterator[FuzzRequest]:
@@ -138,11 +146,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--examples", type=int, default=20, help="of each operation and mode")
     parser.add_argument("--requests", type=int, default=0, help="enlarge by mutation to this")
+    parser.add_argument("--only", nargs="+", default=(), help="operations, as `GET /health`")
     parser.add_argument("--connections", type=int, default=4)
     options = parser.parse_args(arguments)
     started_s = time.perf_counter()
     document = requests.get(f"{options.url}/openapi.json", timeout=_TIMEOUT_S).json()
-    base = corpus(document, options.seed, options.examples)
+    base = corpus(document, options.seed, options.examples, options.only)
     report = Report(options.seed, generated=len(base))
     port = urlsplit(options.url).port or 80
     send(port, enlarged(base, options.requests, options.seed), report, options.connections)

@@ -7,9 +7,11 @@ broken framing has its own tests. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from uuid import UUID
 
 from tests.contract.fuzz.request import FuzzRequest
 
@@ -21,6 +23,7 @@ _TOKENS = (
     b"1970-01-01T00:00:00Z", b'"0001-01-01T00:00:00+23:59"', b'"9999-12-31T23:59:59-23:59"', b"//",
     b'"$own"', b'"feed"', b'"updatable"', b"'; DROP TABLE events; --", b"%00", b"%", b"..", b"\\",
 )  # fmt: skip
+_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PARAMETERS = ("type", "limit", "cursor", "after", "prefix", "wait_s", "owner", "order_by", "x")
 _VALUES = ("", "%00", "%ff", "-1", "0", "9" * 30, "1e3", "null", "%F0%9F%98%80", "a" * 2_000, "+")
 _HEADERS = (
@@ -37,10 +40,21 @@ _HEADERS = (
 
 def mutate(request: FuzzRequest, random: Random) -> FuzzRequest:
     """One more or less broken neighbour of `request`."""
-    edits: list[Callable[[FuzzRequest, Random], FuzzRequest]] = [_query, _header]
+    edits: list[Callable[[FuzzRequest, Random], FuzzRequest]] = [_query, _header, _renew]
     if request.body:
-        edits += [_cut, _insert, _replace, _flip, _repeat, _insert, _replace]
+        edits += [_renew, _renew, _cut, _insert, _replace, _flip, _repeat, _insert, _replace]
     return random.choice(edits)(request, random)
+
+
+def _renew(request: FuzzRequest, random: Random) -> FuzzRequest:
+    """The same again, half of the time under new ids: a retry, a conflict or a new write."""
+    if random.random() < 0.5:
+        return request
+
+    def new_id(_: re.Match[bytes]) -> bytes:
+        return str(UUID(int=random.getrandbits(128), version=4)).encode()
+
+    return replace(request, body=_UUID.sub(new_id, request.body))
 
 
 def _cut(request: FuzzRequest, random: Random) -> FuzzRequest:

@@ -28,9 +28,11 @@ AnyCase = Case[AnyOperation]
 
 @dataclass(frozen=True, slots=True)
 class FuzzRequest:
-    """One request. `case` knows the operation, whose document the answer is held to."""
+    """One request. `case` knows the operation, whose document the answer is held to; `valid` when
+    it was made to agree with the document."""
 
     case: AnyCase
+    valid: bool
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
@@ -88,14 +90,15 @@ def generate(
     def collect(case: AnyCase) -> None:
         cases.append(case)
 
+    valid = mode is GenerationMode.POSITIVE
     try:
         collect()
     except Unsatisfiable:
-        assert mode is GenerationMode.NEGATIVE, operation.label
-    return [made for case in cases if (made := _render(case)) is not None]
+        assert not valid, operation.label
+    return [made for case in cases if (made := _render(case, valid)) is not None]
 
 
-def _render(case: AnyCase) -> FuzzRequest | None:
+def _render(case: AnyCase, valid: bool) -> FuzzRequest | None:
     """None for what this client's library cannot put on a wire at all."""
     try:
         prepared = requests.Request(**case.as_transport_kwargs(base_url=_HOST)).prepare()
@@ -116,6 +119,7 @@ def _render(case: AnyCase) -> FuzzRequest | None:
         return None
     return FuzzRequest(
         case,
+        valid,
         prepared.method or "GET",
         prepared.path_url,
         headers,
