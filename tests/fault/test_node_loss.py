@@ -30,8 +30,8 @@ DIRECT = "/v1/saas/actions/dashboard_view"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    # 101 to 300 ms x 0.3: requests are in flight on every node whenever it is killed.
-    with LocalCluster.start(size=5, roles=ROLES, emulated_latency=0.3) as running:
+    # 101 to 300 ms x 0.15: requests are in flight on every node whenever it is killed.
+    with LocalCluster.start(size=5, roles=ROLES, emulated_latency=0.15) as running:
         yield running
 
 
