@@ -18,7 +18,19 @@ from time import perf_counter
 from types import FrameType
 from typing import NoReturn
 
-from tests.bench import batch, client, cluster, idle, machine, p1, query, recorder, single, table
+from tests.bench import (
+    batch,
+    client,
+    cluster,
+    idle,
+    machine,
+    p1,
+    query,
+    recorder,
+    single,
+    table,
+    telemetry,
+)
 from tests.bench.row import BenchError, Row, failed
 
 Benchmark = Callable[[bool], list[Row]]
@@ -39,6 +51,7 @@ def benchmarks(*, p1_full: bool) -> dict[str, Benchmark]:
         "cluster": cluster.run,
         "query": query.run,
         "idle": idle.run,
+        "telemetry": telemetry.run,
     }
 
 
