@@ -92,7 +92,11 @@ def event_routes(store: EventStore, feeds: FeedSource, *, node: str) -> APIRoute
             headers={"x-scope": f"local; node={node}"},
         )
 
-    @router.get("/feed", responses={200: {"content": {"text/event-stream": {}}}, **problems()})
+    @router.get(
+        "/feed",
+        response_class=Response,
+        responses={200: {"content": {"text/event-stream": {}}}, **problems()},
+    )
     async def follow_events(
         request: Request,
         after: Annotated[
