@@ -47,7 +47,10 @@ class Program(Protocol):
     """What the zygote runs in a forked child."""
 
     def check(self, spec: NodeSpec) -> None:
-        """Raises InvalidNode when the node could not start with these settings. Opens nothing."""
+        """Raises InvalidNode when the node could not start with these settings.
+
+        It may read files that they name, and leaves nothing open.
+        """
 
     def run(self, spec: NodeSpec, ready: Callable[[str], None]) -> int:
         """Serves until SIGTERM and returns the exit code; calls `ready(url)` once it serves."""

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from service import body as bodies
 from service import correlation
 from service.config.logic import NAME, Configuration, change_reply
+from service.config.model import MAX_PATH_CHARS, PATH_PATTERN
 from service.dispatch import Answer, FastRequest, FastRoute
 from service.events import intake
 from service.feed_stream import FeedSource
@@ -39,7 +40,11 @@ _PREFIX_CHARS: Final = len(PREFIX)
 _WRITE = TypeAdapter(ConfigWrite)
 
 ConfigPath = Annotated[
-    str, PathParameter(description="1 to 8 segments of letters, digits, - and _, joined by /")
+    str,
+    PathParameter(
+        description="1 to 8 segments of letters, digits, - and _, joined by /",
+        json_schema_extra={"pattern": PATH_PATTERN, "maxLength": MAX_PATH_CHARS},
+    ),
 ]
 
 
@@ -121,7 +126,7 @@ class ConfigPart(Part):
             """
             start = feed_start(request.query_params.multi_items(), last_event_id)
             end = config.last_seq()
-            return feeds.open(end if start is None else start)
+            return feeds.open(end if start is None else start, end)
 
         @router.get("/{path:path}", response_model=ConfigEntry, responses=problems(404))
         async def get_config(path: ConfigPath) -> Response:

@@ -25,7 +25,10 @@ MAX_TABLE_BYTES: Final = 16 * 2**20
 
 RESERVED: Final = frozenset({"updatable", "feed"})
 _SEGMENT: Final = "[A-Za-z0-9_-]{1,64}"
-_PATH: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{MAX_SEGMENTS - 1}}}", re.ASCII)
+PATH_PATTERN: Final = rf"^{_SEGMENT}(?:/{_SEGMENT}){{0,{MAX_SEGMENTS - 1}}}$"
+"""As OpenAPI describes a path; the words in RESERVED are no paths either."""
+
+_PATH: Final = re.compile(PATH_PATTERN, re.ASCII)
 _PREFIX: Final = re.compile(rf"[A-Za-z0-9_/-]{{0,{MAX_PATH_CHARS}}}", re.ASCII)
 _PATTERN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_*-]{1,64}", re.ASCII)
 REST: Final = "**"

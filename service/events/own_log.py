@@ -37,8 +37,9 @@ SNAPSHOT_EVERY = 1_000
 """Changes between two snapshots; as many as the last one had entries, if those were more, so that
 a change never costs more than a few entries of a snapshot."""
 
-PART_BYTES = 512 * 2**10
-"""JSON text of one event of a snapshot; all its events are stored in one batch, so all or none."""
+PART_BYTES = 128 * 2**10
+"""JSON text of one event of a snapshot: those who follow the whole log get it too, so it is not
+large. All events of a snapshot are stored in one batch, so all or none."""
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -93,7 +93,7 @@ class RegistryPart(Part):
             check_namespace(namespace)
             start = feed_start(request.query_params.multi_items(), last_event_id)
             end = registry.last_seq()
-            return self._feeds(namespace).open(end if start is None else start)
+            return self._feeds(namespace).open(end if start is None else start, end)
 
         @router.get("/{namespace}/{name}", response_model=RegistryEntry, responses=problems(404))
         async def look_up(namespace: Namespace, name: ServiceName) -> Response:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -355,8 +356,10 @@ def test_a_clean_restart_keeps_every_value(tmp_path: Path) -> None:
             changed(http, "features/dark_mode", number)
         before = http.get("/v1/config").json()
         with http.stream("GET", "/v1/config/feed?after=0") as feed:
+            lines = feed.iter_lines()
+            assert sum(1 for _ in islice((one for one in lines if one[:4] == "id: "), 20)) == 20
             assert node.stop() == NodeExit.CLEAN, "a feed does not keep the node"
-            assert feed.read().count(b"id: ") == 20
+            assert not any(one.startswith("id: ") for one in lines), "and then it ends"
     with running(tmp_path / "data") as node, client_of(node) as http:
         assert http.get("/v1/config").json() == before
         assert changed(http, "features/dark_mode", 20).version == 21

@@ -339,19 +339,9 @@ async def test_without_turns_several_owners_would_win(registry: Registry) -> Non
     assert sum(isinstance(one, tuple) for one in results) > 1
 
 
-async def test_a_registration_whose_caller_is_gone_holds_the_name(registry: Registry) -> None:
-    task = asyncio.ensure_future(register(registry))
-    await until(lambda: KEY in registry._turns)
-    task.cancel()
-    with pytest.raises(AlreadyRegistered):
-        await register(registry, asked("b"))
-    assert registry.lookup(KEY).registration.owner == "a"
-
-
-async def test_a_change_waits_for_the_disk_no_longer_than_stated(
-    store: SqliteEventStore, registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(turn, "TURN_S", 0.05)
+@pytest.fixture
+def disk(store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Nothing is stored before it is set."""
     released = asyncio.Event()
     real = store.append_batch
 
@@ -360,13 +350,35 @@ async def test_a_change_waits_for_the_disk_no_longer_than_stated(
         return await real(writes)
 
     monkeypatch.setattr(store, "append_batch", slow)
+    return released
+
+
+async def test_a_registration_whose_caller_is_gone_holds_the_name(
+    registry: Registry, disk: asyncio.Event
+) -> None:
+    task = asyncio.ensure_future(register(registry))
+    await until(lambda: KEY in registry._turns)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    other = asyncio.ensure_future(register(registry, asked("b")))
+    disk.set()
+    with pytest.raises(AlreadyRegistered):
+        await other
+    assert registry.lookup(KEY).registration.owner == "a"
+
+
+async def test_a_change_waits_for_the_disk_no_longer_than_stated(
+    registry: Registry, disk: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "TURN_S", 0.05)
     first = asyncio.ensure_future(register(registry))
     await until(lambda: KEY in registry._turns)
     with pytest.raises(Overloaded, match="another change"):
         await register(registry, asked("b"))
     with pytest.raises(NotFound):
         registry.lookup(KEY)
-    released.set()
+    disk.set()
     assert (await first)[0].registration.owner == "a"
 
 
