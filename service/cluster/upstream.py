@@ -71,7 +71,7 @@ class Upstream:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+                timeout=_timeout(timeout_s),
             ) as response:
                 return Reply(response.status, response.headers, await _bounded(response, url))
 
@@ -82,9 +82,8 @@ class Upstream:
         Raises as `ask`, also for what goes wrong while the caller reads in the block.
         """
         session = self._open()
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         with _translated(url):
-            response = await session.get(url, allow_redirects=False, timeout=timeout)
+            response = await session.get(url, allow_redirects=False, timeout=_timeout(timeout_s))
             try:
                 yield response
             finally:
@@ -114,6 +113,14 @@ class Upstream:
                 max_field_size=_MAX_HEADER_BYTES,
             )
         return self._session
+
+
+def _timeout(total_s: float) -> aiohttp.ClientTimeout:
+    """Exact also above 5 s, where aiohttp would round up to a whole second."""
+    assert total_s > 0, "aiohttp takes 0 for no limit"
+    return aiohttp.ClientTimeout(
+        total=total_s, sock_connect=CONNECT_TIMEOUT_S, ceil_threshold=float("inf")
+    )
 
 
 async def _bounded(response: aiohttp.ClientResponse, url: URL) -> bytes:

@@ -121,6 +121,8 @@ class Analytics:
             if self._progress is not None:
                 return
             event = await newest_own(self._store, PASS_TYPE)
+            if self._progress is not None:
+                return  # a pass was stored meanwhile, and is newer than what was just read
             if event is None:
                 self._progress, self._version = Progress(), 0
                 return
@@ -314,14 +316,13 @@ class Analytics:
             stream=STREAM,
             expected_version=self._version,
         )
-        known, self._progress = self._progress, None  # until the store has answered
         try:
             stored = await self._store.append(write)
-        except FoundationError:
-            # It may be on disk all the same: the next pass reads the state back first.
-            self._log.warning("pass not stored", processed=totals.processed, before=self._version)
+        except BaseException:
+            # It may be on disk all the same: whoever comes next reads the state back first.
+            self._progress = None
             raise
-        assert not stored.duplicate and known is not None
+        assert not stored.duplicate
         self._progress, self._version = progress, stored.stream_version or 0
         self._latest = totals
         return totals

@@ -59,7 +59,8 @@ async def share_out(named: list[tuple[Log, Tally]], limit: int) -> None:
         for index, (log, tally) in enumerate(turn):
             time_s = min(NODE_S, ends_s - perf_counter())
             if time_s <= 0:
-                tally.error = tally.error or "no time was left for it in this pass"
+                if not tally.was_read:
+                    tally.error = "no time was left for it in this pass"
                 continue
             before = tally.processed
             await read_on(log, tally, math.ceil(left / (len(turn) - index)), time_s)

@@ -246,6 +246,20 @@ async def test_a_pass_whose_answer_got_lost_counts_once(
         assert (await consumer.read()).processed_total == 20
 
 
+async def test_who_looks_while_a_pass_is_stored_does_not_bring_the_old_state_back(
+    tmp_path: Path,
+) -> None:
+    logs = two_logs(20, 20)
+    async with opened(tmp_path) as store, consuming(store, *logs) as consumer:
+        for number in range(4):
+            if number == 2:
+                store.loses = "after"
+            looks = [consumer.analytics.totals() for _ in range(20)]
+            done = await asyncio.gather(consumer.read(limit=10), *looks, return_exceptions=True)
+            assert isinstance(done[0], StorageError) == (number == 2)
+        assert (await consumer.analytics.totals()).processed_total == 40
+
+
 async def test_a_pass_that_is_cut_off_before_it_is_stored_has_not_happened(tmp_path: Path) -> None:
     log = MemoryLog()
     log.append(10)

@@ -312,6 +312,19 @@ async def test_a_node_that_comes_up_serves_the_request_that_finds_it() -> None:
             assert gateway.health().status == "up"
 
 
+async def test_a_body_that_comes_slowly_takes_no_time_of_the_budget() -> None:
+    app = node(saying(DONE))
+    async with playing(app), gateway_to(app, first_attempt_s=0.1) as gateway:
+        quick = request(b"{}")
+
+        async def receive() -> Message:
+            await asyncio.sleep(0.3)
+            return await quick.receive()
+
+        answer = await gateway.act("login", quick._replace(receive=receive))
+    assert (answer.status, app.asked[0].body) == (201, b"{}")
+
+
 async def test_requests_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_IN_FLIGHT", 3)
     release = asyncio.Event()
@@ -324,7 +337,9 @@ async def test_requests_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch) -
     async with playing(app), gateway_to(app, first_attempt_s=GUARD_S) as gateway:
         await gateway.view()
         calls = [asyncio.create_task(gateway.act("login", request())) for _ in range(3)]
-        await asyncio.sleep(0)
+        async with asyncio.timeout(GUARD_S):
+            while len(app.asked) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         with pytest.raises(Overloaded):
             await gateway.act("login", request())
         release.set()
