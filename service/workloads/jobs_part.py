@@ -87,8 +87,9 @@ class JobsPart(Part):
             headers["server-timing"] = f"emulated;dur={1_000 * held_s:.3f}"
         return Response(_status(job), media_type="application/json", headers=headers)
 
-    def summary(self) -> bytes:
+    async def summary(self) -> bytes:
         """A JobSummary as JSON."""
+        await self._queue.ready()
         book = self._queue.book
         oldest = book.oldest()
         waited_us = 0 if oldest is None else max(0, self._clock_us() - oldest.enqueued_at)
@@ -123,7 +124,7 @@ class JobsPart(Part):
         @router.get("", response_model=JobSummary, responses=problems())
         async def get_jobs() -> Response:
             """How many jobs wait, run and are over, and how long the oldest has waited."""
-            return Response(self.summary(), media_type="application/json")
+            return Response(await self.summary(), media_type="application/json")
 
         @router.get("/{id}", response_model=JobStatus, responses=problems(404))
         async def get_job(id: UUID, patience: Annotated[_Patience, Query()]) -> Response:

@@ -105,13 +105,25 @@ class JobQueue:
         self._recovered.set()
         self._start_next()
 
+    async def ready(self) -> None:
+        """Until the jobs are read back. Raises Overloaded when that takes long, ShuttingDown."""
+        if self._stopping.is_set():
+            raise ShuttingDown("the node is shutting down: ask another node")
+        if self._recovered.is_set():
+            return
+        try:
+            async with asyncio.timeout(_RECOVERY_WAIT_S):
+                await self._recovered.wait()
+        except TimeoutError:
+            raise Overloaded("the jobs are still being read back: try again") from None
+
     async def submit(self, asked: JobRequest, correlation_id: str) -> tuple[Job, Stored]:
         """Queue a job; it is on disk when this returns.
 
         Raises Overloaded when too many wait, IdConflict for another content under the same id, and
         whatever else the store's append raises; nothing is stored then.
         """
-        await self._await_recovery()
+        await self.ready()
         book, id = self.book, asked.id.bytes
         if book.get(id) is None and book.queued + book.announced >= self.limits.waiting:
             raise Overloaded(
@@ -140,7 +152,7 @@ class JobQueue:
 
     async def find(self, job_id: bytes) -> Job:
         """Raises NotFound."""
-        await self._await_recovery()
+        await self.ready()
         job = self.book.get(job_id) or await jobs_log.find(self._store, job_id)
         if job is None:
             raise NotFound("no job of this id was accepted by this node")
@@ -186,17 +198,6 @@ class JobQueue:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _await_recovery(self) -> None:
-        if self._stopping.is_set():
-            raise ShuttingDown("the node is shutting down: send the job to another node")
-        if self._recovered.is_set():
-            return
-        try:
-            async with asyncio.timeout(_RECOVERY_WAIT_S):
-                await self._recovered.wait()
-        except TimeoutError:
-            raise Overloaded("the jobs are still being read back: try again") from None
 
     def _start_next(self) -> None:
         """Give waiting jobs to workers that are free."""
