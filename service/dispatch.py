@@ -28,6 +28,9 @@ CORRELATION_KEY: Final = "foundation.correlation_id"
 ALWAYS_ANSWERED: Final = ("/health", "/metrics")
 """Who watches the node must hear from it most of all when it is overloaded (G13)."""
 
+READS_FACTOR: Final = 2
+"""Reads go on when writes are refused: they wait for no disk, and readers bound the queries."""
+
 OVERLOAD_LINE_INTERVAL_S: Final = 1.0
 """Refusing must stay cheap: of the lines that tell of it, one in this time is written, with the
 number of those that were left out since the one before."""
@@ -121,11 +124,8 @@ class Dispatch:
         given: str | None = None
         route = "(none)"
         try:
-            if self._held.requests > self._max_requests and path not in ALWAYS_ANSWERED:
-                raise Overloaded(
-                    f"{self._held.requests} requests wait for their answers: retry with the same "
-                    "id after the time in Retry-After"
-                )
+            if self._held.requests > self._max_requests:
+                self._admit(method, path)
             given = correlation.given(headers)
             self._tokens.check(path, headers)
             fast = self._find_fast(method, path)
@@ -148,6 +148,16 @@ class Dispatch:
         self._meter.requests[route, answer.status] += 1
         if self._log_successes:
             self._line(route, answer.status, answer.correlation_id, started_s)
+
+    def _admit(self, method: str, path: str) -> None:
+        """More requests wait than may: Overloaded for writes, and for reads at twice as many."""
+        waiting = self._held.requests
+        reads = method == "GET" and waiting <= READS_FACTOR * self._max_requests
+        if not reads and path not in ALWAYS_ANSWERED:
+            raise Overloaded(
+                f"{waiting} requests wait for their answers: retry with the same id after the "
+                "time in Retry-After"
+            )
 
     async def _slowly(
         self, scope: Scope, receive: Receive, send: Send, correlation_id: str, started_s: float

@@ -1,10 +1,11 @@
 """A node with a seeded bug, which the kill tests must catch.
 
-    python -m tests.fault.mutant_node hasty|halving|careless|deaf|live-only
+    python -m tests.fault.mutant_node hasty|halving|careless|deaf|slow-disk|unbounded|live-only
 
 `hasty` acknowledges before the commit (G1), which follows DELAY_S later, as on a slow disk;
 `halving` stores a large batch in several transactions, DELAY_S apart (G2); `careless` takes an
 append whatever version it expects (G4); `deaf` acknowledges what the disk refused (G11);
+`slow-disk` has no bug but commits DELAY_S late, and `unbounded` is that without limits (G13);
 `live-only` begins every feed at the log's end (G8).
 """
 
@@ -14,15 +15,17 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from service import app
 from service.__main__ import main
 from service.errors import StorageError
+from service.events.database import Database
 from service.events.plan import Plan
 from service.events.sqlite import SqliteEventStore
 from service.events.store import Stored, Write
-from service.events.writer import Request, Writer
+from service.events.writer import Request, Writer, WriterLimits
 from service.schema import Event
 
 DELAY_S = 0.1
@@ -65,6 +68,22 @@ class DeafWriter(Writer):
             await super()._commit(plan)
 
 
+class SlowDiskWriter(Writer):
+    """Sound, on a disk that takes its time."""
+
+    async def _commit(self, plan: Plan) -> None:
+        await asyncio.sleep(DELAY_S)
+        await super()._commit(plan)
+
+
+class UnboundedWriter(SlowDiskWriter):
+    """Takes whatever comes."""
+
+    def __init__(self, database: Database, *, limits: WriterLimits, **parts: Any) -> None:
+        limits = replace(limits, queue_events=2**40, queue_bytes=2**50)
+        super().__init__(database, limits=limits, **parts)
+
+
 class LiveOnlyStore(SqliteEventStore):
     """Takes no position for an answer."""
 
@@ -90,6 +109,8 @@ MUTANTS: dict[str, type[SqliteEventStore]] = {
     "halving": with_writer(HalvingWriter),
     "careless": with_writer(CarelessWriter),
     "deaf": with_writer(DeafWriter),
+    "slow-disk": with_writer(SlowDiskWriter),
+    "unbounded": with_writer(UnboundedWriter),
     "live-only": LiveOnlyStore,
 }
 

@@ -6,9 +6,8 @@ works off what is left. Then the log itself is judged.
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +25,17 @@ from service.emulation import SLACK_S
 from service.schema import Event, EventPage
 from service.schema_jobs import JobSummary
 from service.workloads.jobs import KINDS, prescribed_ms
-from tests.e2e.node_process import NodeProcess, running
+from tests.fault.forked_node import ForkedNodeProcess
+from tests.fault.node_process import NodeProcess
 
-NODE = ("-m", "service")
 SCALE = 0.02
 """Jobs of 10 to 300 ms, so that a moment's kill finds some at every stage."""
 
-SETTINGS = {"emulated_latency": SCALE, "log_level": "error"}
+SETTINGS: dict[str, object] = {"emulated_latency": SCALE, "log_level": "error"}
 SENDERS = 6
 GUARD_S = 30.0
+
+Blow = Callable[[NodeProcess], None]
 
 
 @dataclass
@@ -83,7 +84,8 @@ def _is_early(end: Event) -> bool:
 
 
 def client(node: NodeProcess) -> httpx.Client:
-    return httpx.Client(base_url=node.url, timeout=GUARD_S, trust_env=False)
+    url = f"http://127.0.0.1:{node.port}"
+    return httpx.Client(base_url=url, timeout=GUARD_S, trust_env=False)
 
 
 def send(node: NodeProcess, sent: Sent, stop: Flag, random: Random) -> None:
@@ -116,30 +118,39 @@ def until(condition: Any, what: str) -> None:
         sleep(0.01)
 
 
-def life(
-    data: Path, command: tuple[str, ...], sent: Sent, seed: int, blow: int = signal.SIGKILL
-) -> None:
+def life(node: NodeProcess, sent: Sent, seed: int, blow: Blow) -> None:
     """Send jobs to a node, and strike it at a seeded moment while some run and some wait."""
     random, stop = Random(seed), Flag()
-    with running(data, command=command, **SETTINGS) as node, ThreadPoolExecutor(SENDERS) as pool:
+    node.start()
+    with ThreadPoolExecutor(SENDERS) as pool:
         senders = [
             pool.submit(send, node, sent, stop, Random(seed * 100 + n)) for n in range(SENDERS)
         ]
         try:
             until(lambda: (now := summary(node)).running and now.queued, "no job runs or waits")
             sleep(random.uniform(0, 0.3))  # the moment is the test's input
-            node.stop(blow)
+            blow(node)
         finally:
             stop.set()
             for sender in senders:
                 sender.result(GUARD_S)
 
 
-def last_life(data: Path, command: tuple[str, ...]) -> list[Event]:
+def last_life(node: NodeProcess) -> list[Event]:
     """Let the node work off what is left; then its log of jobs."""
-    with running(data, command=command, **SETTINGS) as node:
-        until(lambda: not ((now := summary(node)).queued or now.running), "jobs are left")
-        return list(log_of(node))
+    node.start()
+    until(lambda: not ((now := summary(node)).queued or now.running), "jobs are left")
+    log = list(log_of(node))
+    node.kill()
+    return log
+
+
+def kill(node: NodeProcess) -> None:
+    node.kill()
+
+
+def stop(node: NodeProcess) -> None:
+    assert node.terminate(GUARD_S) == 0, node.log()
 
 
 def log_of(node: NodeProcess) -> Iterator[Event]:
@@ -155,11 +166,12 @@ def log_of(node: NodeProcess) -> Iterator[Event]:
             query["cursor"] = page.next_cursor
 
 
-def survive(data: Path, *, lives: int, seed: int) -> None:
+def survive(folder: Path, *, lives: int, seed: int) -> None:
     sent = Sent()
-    for number in range(lives):
-        life(data, NODE, sent, seed + number)
-    log = last_life(data, NODE)
+    with ForkedNodeProcess.reserve(folder, **SETTINGS) as node:
+        for number in range(lives):
+            life(node, sent, seed + number, kill)
+        log = last_life(node)
     found = judge(sent, log)
     stored = sum(event.type == "job_enqueued" for event in log)
     print(
@@ -171,35 +183,34 @@ def survive(data: Path, *, lives: int, seed: int) -> None:
 
 
 def test_every_accepted_job_ends_exactly_once_although_the_node_is_killed(tmp_path: Path) -> None:
-    survive(tmp_path / "data", lives=4, seed=20_266)
+    survive(tmp_path, lives=5, seed=20_266)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1_200)
 def test_jobs_survive_a_hundred_kills(tmp_path: Path) -> None:
-    survive(tmp_path / "data", lives=100, seed=20_400)
+    survive(tmp_path, lives=100, seed=20_400)
 
 
 def test_a_shutdown_ends_no_job_early_and_loses_none(tmp_path: Path) -> None:
     sent = Sent()
-    life(tmp_path / "data", NODE, sent, seed=1, blow=signal.SIGTERM)
-    found = judge(sent, last_life(tmp_path / "data", NODE))
+    with ForkedNodeProcess.reserve(tmp_path, **SETTINGS) as node:
+        for seed in (1, 2):
+            life(node, sent, seed, stop)
+        found = judge(sent, last_life(node))
     assert found.is_clean, found
 
 
 @pytest.mark.parametrize(
     ("mutant", "blow", "fault"),
-    [
-        ("amnesiac", signal.SIGKILL, "lost"),
-        ("repetitive", signal.SIGKILL, "ended_twice"),
-        ("hurried", signal.SIGTERM, "early"),
-    ],
+    [("amnesiac", kill, "lost"), ("repetitive", kill, "ended_twice"), ("hurried", stop, "early")],
 )
 def test_a_node_with_a_seeded_bug_is_caught(
-    tmp_path: Path, mutant: str, blow: int, fault: str
+    tmp_path: Path, mutant: str, blow: Blow, fault: str
 ) -> None:
     """The positive control of the tests above, on the same judgement."""
-    sent, command = Sent(), ("-m", "tests.fault.mutant_jobs", mutant)
-    life(tmp_path / "data", command, sent, seed=7, blow=blow)
-    found = judge(sent, last_life(tmp_path / "data", command))
+    sent, arguments = Sent(), ("-m", "tests.fault.mutant_jobs", mutant)
+    with NodeProcess.reserve(tmp_path, arguments, **SETTINGS) as node:
+        life(node, sent, 7, blow)
+        found = judge(sent, last_life(node))
     assert getattr(found, fault), found
