@@ -104,7 +104,8 @@ def feed_start(pairs: Iterable[tuple[str, str]], last_event_id: str | None) -> i
     """
     given = only(pairs, "after")
     start = position(last_event_id, "Last-Event-ID")
-    return position(given.get("after"), "after") if start is None else start
+    after = position(given.get("after"), "after")
+    return after if start is None else start
 
 
 def only(pairs: Iterable[tuple[str, str]], *known: str) -> dict[str, str]:

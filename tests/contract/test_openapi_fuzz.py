@@ -31,6 +31,7 @@ SEEDED = {
     ("POST /v1/events", "Response violates schema"),
     ("GET /v1/events/{id}", "Undocumented status code"),
     ("GET /health", "Undocumented Content-Type"),
+    ("GET /v1/events", "Schema-violating request accepted"),
 }
 """The bugs of the mutant node, and what each of them is called."""
 
@@ -84,7 +85,7 @@ def test_every_operation_answers_generated_requests_as_its_document_says(tmp_pat
 
 
 def test_a_node_that_breaks_its_document_is_caught(tmp_path: Path) -> None:
-    """Positive control: each of the mutant's four bugs turns the fuzz red."""
+    """Positive control: each of the mutant's bugs turns the fuzz red."""
     command = ("-m", "tests.contract.fuzz.mutant_node")
     with running(tmp_path / "data", command=command, log_level="error") as node:
         code, report, _ = fuzz(node, 110, [label for label, _ in SEEDED], examples=10)

@@ -1,5 +1,7 @@
 """Holds an answer to the document: schemathesis' own checks, nothing of ours between.
 
+What was made to break the document must be refused; what was made to agree with it may be refused
+too, since a schema cannot say all (that `expected_version` needs a stream, say).
 No 5xx at all: a fuzz provokes neither overload nor a full disk, so none is planned here.
 """
 
@@ -13,6 +15,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
+    negative_data_rejection,
     response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
@@ -44,8 +47,10 @@ def faults(request: FuzzRequest, answer: Answer) -> list[str]:
         encoding="utf-8",
         stream_cut_short=answer.headers.get("content-type") == ["text/event-stream"],
     )
+    invalid = request.generated and not request.valid and answer.status < 300
+    checks = [*CHECKS, negative_data_rejection] if invalid else CHECKS
     try:
-        request.case.validate_response(response, checks=CHECKS)
+        request.case.validate_response(response, checks=checks)
     except FailureGroup as group:
         return [_line(failure) for failure in group.exceptions]
     return []

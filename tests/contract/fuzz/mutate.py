@@ -43,7 +43,7 @@ def mutate(request: FuzzRequest, random: Random) -> FuzzRequest:
     edits: list[Callable[[FuzzRequest, Random], FuzzRequest]] = [_query, _header, _renew]
     if request.body:
         edits += [_renew, _renew, _cut, _insert, _replace, _flip, _repeat, _insert, _replace]
-    return random.choice(edits)(request, random)
+    return random.choice(edits)(replace(request, generated=False), random)
 
 
 def _renew(request: FuzzRequest, random: Random) -> FuzzRequest:

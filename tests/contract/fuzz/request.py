@@ -28,11 +28,14 @@ AnyCase = Case[AnyOperation]
 
 @dataclass(frozen=True, slots=True)
 class FuzzRequest:
-    """One request. `case` knows the operation, whose document the answer is held to; `valid` when
-    it was made to agree with the document."""
+    """One request. `case` knows the operation, whose document the answer is held to.
+
+    `valid` when it was made to agree with the document, `generated` when it is still as made.
+    """
 
     case: AnyCase
     valid: bool
+    generated: bool
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
@@ -120,6 +123,7 @@ def _render(case: AnyCase, valid: bool) -> FuzzRequest | None:
     return FuzzRequest(
         case,
         valid,
+        True,
         prepared.method or "GET",
         prepared.path_url,
         headers,
