@@ -31,7 +31,6 @@ from tests.fault.node_process import NodeProcess
 SCALE = 0.02
 """Jobs of 10 to 300 ms, so that a moment's kill finds some at every stage."""
 
-SETTINGS: dict[str, object] = {"emulated_latency": SCALE, "log_level": "error"}
 SENDERS = 6
 GUARD_S = 30.0
 
@@ -168,7 +167,7 @@ def log_of(node: NodeProcess) -> Iterator[Event]:
 
 def survive(folder: Path, *, lives: int, seed: int) -> None:
     sent = Sent()
-    with ForkedNodeProcess.reserve(folder, **SETTINGS) as node:
+    with ForkedNodeProcess.reserve(folder, emulated_latency=SCALE, log_level="error") as node:
         for number in range(lives):
             life(node, sent, seed + number, kill)
         log = last_life(node)
@@ -194,7 +193,7 @@ def test_jobs_survive_a_hundred_kills(tmp_path: Path) -> None:
 
 def test_a_shutdown_ends_no_job_early_and_loses_none(tmp_path: Path) -> None:
     sent = Sent()
-    with ForkedNodeProcess.reserve(tmp_path, **SETTINGS) as node:
+    with ForkedNodeProcess.reserve(tmp_path, emulated_latency=SCALE, log_level="error") as node:
         for seed in (1, 2):
             life(node, sent, seed, stop)
         found = judge(sent, last_life(node))
@@ -210,7 +209,9 @@ def test_a_node_with_a_seeded_bug_is_caught(
 ) -> None:
     """The positive control of the tests above, on the same judgement."""
     sent, arguments = Sent(), ("-m", "tests.fault.mutant_jobs", mutant)
-    with NodeProcess.reserve(tmp_path, arguments, **SETTINGS) as node:
+    with NodeProcess.reserve(
+        tmp_path, arguments, emulated_latency=SCALE, log_level="error"
+    ) as node:
         life(node, sent, 7, blow)
         found = judge(sent, last_life(node))
     assert getattr(found, fault), found
