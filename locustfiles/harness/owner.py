@@ -39,6 +39,7 @@ from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target import Node, Target, client_token, reach, start_cluster
 from locustfiles.harness.worker import FINISHED, REPORT
 from results.check import scaled_counts
+from results.errors import ResultsError
 from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id
 from results.timeline import Header
@@ -107,6 +108,7 @@ class Owner:
         self._idle.set()
         self._judged: tuple[Judgement, RunFolder] | None = None
         self.last: tuple[Judgement, RunFolder] | None = None
+        self.not_begun: str | None = None
         if isinstance(runner, MasterRunner):
             runner.register_message(REPORT, self._on_report)
             runner.register_message(FINISHED, self._on_finished)
@@ -167,13 +169,18 @@ class Owner:
     # While it runs
 
     def begin(self) -> None:
-        """A run starts."""
+        """A run starts. One that cannot be recorded is ended at once, `not_begun` says why."""
+        self.not_begun = None
         try:
             self._begin()
-        except Exception:
+        except Exception as error:
             # The edge to Locust, which would swallow it and let users start without books.
-            logger.exception("the run cannot be recorded, so it is not started")
-            gevent.spawn(self._runner.quit)
+            is_known = isinstance(error, ResultsError)
+            text = "the run cannot be recorded, so it is not started: %s"
+            logger.error(text, error, exc_info=not is_known)
+            self.not_begun = str(error)
+            headless = parsed_options(self._environment).headless
+            gevent.spawn(self._runner.quit if headless else self._runner.stop)
 
     def _begin(self) -> None:
         assert self._target is not None

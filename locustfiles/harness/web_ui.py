@@ -192,11 +192,13 @@ class _Additions:
             if reason is not None:
                 return self._refused(reason)
             is_edit = self._owner.course is not None
+            self._owner.not_begun = None
             request.form = self._completed(request.form, is_edit=is_edit)
             answer = make_response(view())
-            if not is_edit and answer.get_json().get("success"):
-                self._wait_for_begin()
-            return answer
+            if is_edit or not answer.get_json().get("success"):
+                return answer
+            reason = self._why_not_begun()
+            return answer if reason is None else self._refused(reason)
         finally:
             self._turn.release()
 
@@ -275,7 +277,7 @@ class _Additions:
             completed.setdefault("shape_class", self._shape_name)
         return ImmutableMultiDict(completed)
 
-    def _wait_for_begin(self) -> None:
+    def _why_not_begun(self) -> str | None:
         """Locust starts in the background; what comes next must find the run."""
         runner = self._environment.runner
         assert runner is not None
@@ -283,8 +285,11 @@ class _Additions:
         begun = (STATE_SPAWNING, STATE_RUNNING)
         while time.monotonic() < deadline_s:
             if self._owner.course is not None and runner.state in begun:
-                return
+                return None
+            if self._owner.not_begun is not None:
+                return f"the run cannot be recorded, so it was not started: {self._owner.not_begun}"
             gevent.sleep(POLL_S)
+        return f"the run did not begin within {BEGIN_TIMEOUT_S:.0f} s: see Locust's log"
 
     def _refused(self, reason: str) -> Response:
         """As Locust's own handlers refuse: the form shows the message."""

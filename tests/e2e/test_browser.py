@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.e2e.scenario import P1, Finished, wait_until
 from tests.e2e.test_interruption import all_gone
-from tests.e2e.web_session import WebSession, nodes_of
+from tests.e2e.web_session import WebSession, assert_passed, nodes_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
@@ -159,7 +159,7 @@ def run_any_number_of_users(ui: WebSession, page: Page) -> Finished:
     expect_status(page, "stopped")
     expect(rows(page).filter(has_text="ad hoc")).to_have_count(1)
     done = ui.judged(3)
-    assert done.verdict["verdict"] == "PASS", done.verdict["reasons"]
+    assert_passed(done)
     assert max(line["users"] for line in done.timeline("progress")) == 20
     assert not done.timeline("plan")
     manifest = json.loads((done.folder / "manifest.json").read_text())

@@ -18,7 +18,7 @@ from results.replay import replay
 from results.verdict import as_document
 from tests.e2e.scenario import Finished, Run, free_port, run, wait_until
 from tests.e2e.test_interruption import all_gone
-from tests.e2e.web_session import BESIDE, PAGES, WebSession, nodes_of
+from tests.e2e.web_session import BESIDE, PAGES, WebSession, assert_passed, nodes_of
 
 TOKEN = "a-client-token-that-nobody-may-see"
 
@@ -55,7 +55,7 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         ui.wait_for_users(1)
         ui.stop()
         first = ui.judged(1)
-        assert first.verdict["verdict"] == "PASS", first.verdict["reasons"]
+        assert_passed(first)
         assert first.verdict["reasons"][-1].startswith("ad hoc: ")
         assert [window["name"] for window in first.verdict["windows"]] == ["run"]
         assert most_users(first) == 5
@@ -86,7 +86,7 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
 
         assert ui.start_shape()["success"]
         fifth = ui.judged(5)
-        assert fifth.verdict["verdict"] == "PASS", fifth.verdict["reasons"]
+        assert_passed(fifth)
         assert figures(fifth) >= {"planned in first", "beside began"}, "all classes again"
 
         for page in PAGES:
@@ -97,6 +97,13 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         runs = [ui.judged(5), first, second, third]
         assert len({tuple(nodes_of(done)) for done in runs}) == 1
 
+        assert "Traceback" not in ui.errors()
+
+        # A run that has no place for its results is not started; the next one is.
+        (tmp_path / "runs" / "run-6").mkdir()
+        refused = ui.start(2)
+        assert not refused["success"] and "'run-6' is already in" in refused["message"]
+
         # Ctrl-C while an ad-hoc run goes on is no normal end.
         ui.start(4, user_classes="PlannedUser")
         ui.wait_for_users(4)
@@ -105,7 +112,6 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         done = ui.finish()
         assert done.exit_code == 5, done.stdout + done.stderr
         assert done.stdout.count("verdict: ABORTED") == 3
-        assert "Traceback" not in done.stderr
         wait_until(lambda: all_gone(family), "processes outlived the run")
     for path in (tmp_path / "runs").rglob("*.json*"):
         assert TOKEN not in path.read_text(), path
@@ -125,9 +131,9 @@ def test_two_processes_run_the_shape_and_any_number_of_users(tmp_path: Path) -> 
         # The workers are not ready again yet; the next start waits for them.
         assert ui.start_shape()["success"], ui.errors()
         first, second = ui.judged(1), ui.judged(2)
-        assert first.verdict["verdict"] == "PASS", first.verdict["reasons"]
+        assert_passed(first)
         assert first.verdict["reasons"][-1].startswith("ad hoc: ")
-        assert second.verdict["verdict"] == "PASS", second.verdict["reasons"]
+        assert_passed(second)
         for done in (first, second):
             assert {line["source"] for line in done.timeline("second")} == {"worker-0", "worker-1"}
             assert not done.timeline("annotation")
@@ -163,9 +169,10 @@ def test_a_master_without_workers_says_so_and_starts_when_one_has_come(tmp_path:
             ui.wait_for_users(3)
             wait_until(lambda: "lag_p99_ms" in ui.latest_timeline().read_text(), "no health")
             ui.stop()
-            assert ui.judged(1).verdict["verdict"] == "PASS", ui.output()
+            done = ui.judged(1)
+            assert_passed(done)
             ui.interrupt(signal.SIGINT)
-            assert ui.finish().exit_code == 0, ui.output() + ui.errors()
+            assert ui.finish().exit_code == done.verdict["exit_code"], ui.output() + ui.errors()
             assert started.finish().exit_code == 0, started.errors()
 
 

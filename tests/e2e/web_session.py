@@ -122,3 +122,10 @@ def nodes_of(done: Finished) -> list[str]:
     manifest = json.loads((done.folder / "manifest.json").read_text())
     found: list[str] = manifest["options"]["nodes"]
     return found
+
+
+def assert_passed(done: Finished) -> None:
+    """PASS, or void for the one thing that a busy machine may do to it: a loop that lags."""
+    found = {finding["code"] for finding in done.verdict["generator"]["findings"]}
+    expected = "INCONCLUSIVE" if found and found <= {"generator_lag", "unwatched"} else "PASS"
+    assert done.verdict["verdict"] == expected, done.verdict["reasons"]
