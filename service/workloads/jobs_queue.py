@@ -154,6 +154,8 @@ class JobQueue:
         """Raises NotFound."""
         await self.ready()
         job = self.book.get(job_id) or await jobs_log.find(self._store, job_id)
+        # It may have been queued while the log was read: what the book has lives on.
+        job = self.book.get(job_id) or job
         if job is None:
             raise NotFound("no job of this id was accepted by this node")
         return job
