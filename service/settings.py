@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     job_queue: Annotated[int, Field(ge=1, le=100_000)] = 10_000
 
     # Telemetry
-    telemetry_series: Annotated[int, Field(ge=10, le=100_000)] = 2_000
+    telemetry_series: Annotated[int, Field(ge=10, le=20_000)] = 2_000
 
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = "info"
