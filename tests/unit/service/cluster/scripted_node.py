@@ -120,7 +120,8 @@ class ScriptedNode:
             "incarnation": 1,
             "components": {},
         }
-        return http(self.health_status, self.health_body or account)
+        # No connection is kept from it, so that a stopped node refuses what comes next.
+        return http(self.health_status, self.health_body or account, connection="close")
 
 
 async def _request(reader: asyncio.StreamReader) -> Asked | None:
