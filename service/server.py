@@ -27,6 +27,7 @@ import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from service import log as logs
+from service.accept import Acceptor
 from service.app import Node, build_app, open_node
 from service.connection_limit import ConnectionLimits
 from service.errors import ConfigurationError, FoundationError
@@ -215,14 +216,24 @@ class NodeServer(uvicorn.Server):
     async def serve_node(self, sock: socket.socket, ready: Callable[[], None]) -> None:
         """Serve on `sock` until a signal; in-flight requests get `shutdown_deadline_s`."""
         self._ready = ready
+        self._acceptor = Acceptor(sock, self._make_protocol)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
         try:
             await self.serve(sockets=[sock])
         finally:
+            self._acceptor.stop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes one for a connection."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -239,6 +250,7 @@ class NodeServer(uvicorn.Server):
         """Tick once a second for the Date header, sweep twice; both end at once on a signal."""
         loop = asyncio.get_running_loop()
         await self.on_tick(0)
+        self._acceptor.start()
         self._ready()
         ticks = 0
         while not self.should_exit:
@@ -256,6 +268,7 @@ class NodeServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._log.info("stopping", connections=len(self.server_state.connections))
+        self._acceptor.stop()
         self._node.begin_shutdown()
         self.config.timeout_graceful_shutdown = self._settings.shutdown_deadline_s  # type: ignore[assignment]
         await super().shutdown(sockets)

@@ -34,6 +34,9 @@ CAPACITY_S = 1.0
 SHORT_S = 2.5
 LONG_S = 12.0
 SAMPLE_S = 0.05
+MIN_PROBES = 3
+"""Rounds of metrics, a read, and health on a connection of its own, answered under overload."""
+
 QUIET_SAMPLES = 15
 RECOVERY_S = 15.0
 WARM_S = 0.5
@@ -73,13 +76,22 @@ class Watch:
                 self.queue_events.append(metric(text, "foundation_queue_events"))
                 self.queue_bytes.append(metric(text, "foundation_queue_bytes"))
                 self.memory_bytes.append(metric(text, "process_resident_memory_bytes"))
-                status, _ = await connection.exchange("GET", "/health")
-                self.healths.append(status)
+                self.healths.append(await fresh_health(port))
                 status, _ = await connection.exchange("GET", f"/v1/events/{known}")
                 self.reads.append(status)
                 await asyncio.sleep(SAMPLE_S)
         finally:
             connection.close()
+
+
+async def fresh_health(port: int) -> int:
+    """As a probe asks: on a connection of its own."""
+    connection = HttpConnection(port)
+    try:
+        status, _ = await connection.exchange("GET", "/health")
+    finally:
+        connection.close()
+    return status
 
 
 def metric(text: str, name: str) -> float:
@@ -187,6 +199,8 @@ def faults(result: Result) -> list[str]:
     reads = Counter(result.watch.reads)
     if reads[200] < READ_SHARE * reads.total() or not set(reads) <= {200, 503}:
         found.append(f"reads were answered {dict(reads)}")
+    if len(result.watch.healths) < MIN_PROBES:
+        found.append(f"only {len(result.watch.healths)} rounds of probes were answered")
     if not set(result.watch.healths) <= {200, 503}:
         found.append(f"/health answered {set(result.watch.healths)}")
     if result.after_s > 3 * result.quiet_s:
