@@ -112,7 +112,11 @@ class ConfigPart(Part):
             """The allowlist of what may be changed, and the existing paths that are on it."""
             return Twin(self._updatable)
 
-        @router.get("/feed", responses={200: {"content": {"text/event-stream": {}}}, **problems()})
+        @router.get(
+            "/feed",
+            response_class=Response,
+            responses={200: {"content": {"text/event-stream": {}}}, **problems()},
+        )
         async def follow_config(
             request: Request,
             after: Annotated[

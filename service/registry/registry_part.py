@@ -75,6 +75,7 @@ class RegistryPart(Part):
 
         @router.get(
             "/{namespace}/feed",
+            response_class=Response,
             responses={200: {"content": {"text/event-stream": {}}}, **problems()},
         )
         async def follow_services(
