@@ -36,8 +36,6 @@ from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.owner import Owner
 from results.measure import formatted
-from results.run_folder import RunFolder
-from results.verdict import Judgement
 
 NO_SHAPE = "Default"
 """Locust's own name, in its form, for a run without a shape."""
@@ -55,6 +53,8 @@ WORKERS_MARGIN_S = 5.0
 POLL_S = 0.02
 
 TAB = "verdict"
+
+_ENDING = (STATE_CLEANUP, STATE_STOPPING, STATE_STOPPED)
 
 _SCRIPT = """
 <script>
@@ -152,19 +152,28 @@ class _Additions:
             "extended_tables": [{"key": TAB, "structure": _COLUMNS}],
             # A running shape is not edited; the form of a start follows its own choice.
             "hide_common_options": course is not None and not course.is_ad_hoc,
+            "state": self._state(),
         }
-        if course is not None:
-            arguments["state"] = STATE_RUNNING
         return arguments
 
+    def _state(self) -> str:
+        """Locust's, but a run goes on until it is judged, and is over then.
+
+        The page stops asking as soon as it is told neither spawning nor running, and would show
+        `cleanup` for ever, without a verdict and without the button for the next run.
+        """
+        runner = self._environment.runner
+        assert runner is not None
+        if runner.state not in _ENDING:
+            return str(runner.state)
+        return STATE_STOPPED if self._owner.course is None else STATE_RUNNING
+
     def _stats(self, view: View) -> Response:
-        """Locust's, with the verdict; it stops asking when no run goes on, hence not before."""
+        """Locust's, with the verdict, and with the state as of now: Locust's may be 2 s old."""
         answer = make_response(view())
         stats: dict[str, Any] = dict(answer.get_json())
-        ended = (STATE_CLEANUP, STATE_STOPPING, STATE_STOPPED)
-        if self._owner.course is not None and stats["state"] in ended:
-            stats["state"] = STATE_RUNNING
-        stats["extended_stats"] = [{"key": TAB, "data": _rows(self._owner.last)}]
+        stats["state"] = self._state()
+        stats["extended_stats"] = [{"key": TAB, "data": _rows(self._owner)}]
         return jsonify(stats)
 
     def _verdict(self) -> Response:
@@ -246,11 +255,7 @@ class _Additions:
     def _is_ending(self) -> bool:
         runner = self._environment.runner
         assert runner is not None
-        return self._owner.course is not None and runner.state in (
-            STATE_CLEANUP,
-            STATE_STOPPING,
-            STATE_STOPPED,
-        )
+        return self._owner.course is not None and runner.state in _ENDING
 
     def _no_workers(self) -> str | None:
         """Wait until those of the last run are ready again; why there is none, if so."""
@@ -330,14 +335,17 @@ _COLUMNS = [
 ]
 
 
-def _rows(last: tuple[Judgement, RunFolder] | None) -> list[dict[str, object]]:
-    """The verdict as rows of a table: itself, its reasons, its checks, where the files are."""
-    if last is None:
-        found = [("-", "no run has ended yet", "")]
+def _rows(owner: Owner) -> list[dict[str, object]]:
+    """The last verdict as rows of a table: itself, its reasons, its checks, where the files are."""
+    found: list[tuple[str, str, str]] = []
+    if owner.last is None:
+        found.append(("-", "no run has ended yet", ""))
     else:
-        judgement, folder = last
+        if owner.course is not None:
+            found.append(("-", "a run goes on", "its verdict follows; below is the one before it"))
+        judgement, folder = owner.last
         code = f"exit code {int(judgement.exit_code)}, run {folder.run_id}"
-        found = [(judgement.verdict.value, "verdict", code)]
+        found.append((judgement.verdict.value, "verdict", code))
         found += [("", "reason", reason) for reason in judgement.reasons]
         for result in judgement.results:
             check = result.check

@@ -155,6 +155,7 @@ def run_any_number_of_users(ui: WebSession, page: Page) -> Finished:
     button(page, "Update").click()
     ui.wait_for_users(20)
     expect(page.locator("header").get_by_text("20", exact=True)).to_be_visible()
+    expect(rows(page).first).to_contain_text("a run goes on")
     button(page, "Stop").click()
     expect_status(page, "stopped")
     expect(rows(page).filter(has_text="ad hoc")).to_have_count(1)

@@ -53,7 +53,9 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         assert not refused["success"] and "ad-hoc run goes on" in refused["message"]
         ui.start(1)
         ui.wait_for_users(1)
+        assert ui.stats()["state"] in {"running", "spawning"}
         ui.stop()
+        assert ui.stats()["state"] == "stopped", "not what Locust remembers for 2 s"
         first = ui.judged(1)
         assert_passed(first)
         assert first.verdict["reasons"][-1].startswith("ad hoc: ")
