@@ -4,10 +4,12 @@ The only process, and the master, own the run: target, books, verdict. The only 
 worker, send the load: recorder and health. Life cycle, by Locust's events:
 
 1. init_command_line_parser: the options; init: everything that can be wrong is found here, the
-   target is reached or the embedded cluster started, before any load (else exit code 4);
-2. test_start: books and load side begin; the exit code is 3 until a verdict changes it. Until the
-   first one, as while workers are awaited, an interrupt ends the process with exit code 5;
-3. test_stop: load sides ship what is left, the verdict is computed and the exit code set;
+   target is reached or the embedded cluster started, before any load (else exit code 4), and the
+   web UI, if there is one, gets its additions;
+2. test_start: books and load side begin; the exit code is 3 until a verdict changes it. Without a
+   web UI an interrupt before it, as while workers are awaited, ends the process with exit code 5;
+3. test_stop: load sides ship what is left, the verdict is computed and the exit code set. The web
+   UI may go back to 2, with the shape or without;
 4. quitting: a run that still goes on is ended as ABORTED, the embedded cluster is stopped;
 5. quit: the summary is the last thing printed.
 
