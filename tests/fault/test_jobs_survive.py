@@ -136,9 +136,11 @@ def life(node: NodeProcess, sent: Sent, seed: int, blow: Blow) -> None:
 
 
 def last_life(node: NodeProcess) -> list[Event]:
-    """Let the node work off what is left; then its log of jobs."""
+    """Let the node work off what is left, as long as that goes on; then its log of jobs."""
     node.start()
-    until(lambda: not ((now := summary(node)).queued or now.running), "jobs are left")
+    while (now := summary(node)).queued or now.running:
+        before = now.completed
+        until(lambda before=before: summary(node).completed > before, "jobs are left")
     log = list(log_of(node))
     node.kill()
     return log
