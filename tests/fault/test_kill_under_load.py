@@ -4,7 +4,7 @@ kill -9 proves that nothing is acknowledged before it was handed to the kernel; 
 the disk is proved by the power cuts (test_power_cut.py), since the page cache survives a SIGKILL.
 
 The long form makes 500 kills in two parts, which `make fault` runs beside each other. Each goes on
-in rounds of 50 kills: a round has a log of its own, which is compared with the ledger when it ends,
+in rounds of 25 kills: a round has a log of its own, which is compared with the ledger when it ends,
 so that the last kills cost what the first ones did.
 """
 
@@ -48,10 +48,10 @@ FORKED_START_MOMENT_S = (0.0, 0.15)
 """The same for a node that is forked and so has nothing to import."""
 
 PARTS = 2
-ROUNDS = 5
-KILLS_PER_ROUND = 50
+ROUNDS = 10
+KILLS_PER_ROUND = 25
 ACKNOWLEDGED_PER_KILL = 2_200
-"""The long form: 2 x 5 x 50 kills, and 1,100,000 acknowledgements before them at the least."""
+"""The long form: 2 x 10 x 25 kills, and 1,100,000 acknowledgements before them at the least."""
 
 BATCHES = (2, 5, 10, 20, 50, 100, 300)
 """Sizes of the batches that a third of the long form's clients send."""
