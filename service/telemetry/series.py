@@ -83,7 +83,7 @@ class Telemetry:
     """All series of one node: at most `series`, and one for overflow of each kind."""
 
     def __init__(self, series: int = 2_000) -> None:
-        self._limit = series
+        self.limit = series
         self._counters: Family[float] = {}
         self._gauges: Family[float] = {}
         self._measurements: Family[Distribution] = {}
@@ -134,11 +134,11 @@ class Telemetry:
         sets = family.get(path)
         known = 0 if sets is None else len(sets) - (_OVERFLOWN in sets)
         key: TagSet = frozenset(tags.items())
-        fits = known < TAG_SETS_PER_PATH and self.series < self._limit
+        fits = known < TAG_SETS_PER_PATH and self.series < self.limit
         if fits and fault_of(path, tags) is None:
             return self._place(family, path, key), key
         self.overflowed += 1
-        if sets is not None and (_OVERFLOWN in sets or self.series < self._limit):
+        if sets is not None and (_OVERFLOWN in sets or self.series < self.limit):
             return self._place(family, path, _OVERFLOWN), _OVERFLOWN
         return self._place(family, OVERFLOW, _OVERFLOWN), _OVERFLOWN
 

@@ -21,6 +21,7 @@ from service.dispatch import Answer, FastRequest, FastRoute
 from service.errors import InvalidInput, PayloadTooLarge
 from service.events import intake
 from service.part import Base, Part
+from service.schema import ComponentHealth
 from service.schema_telemetry import (
     MAX_SAMPLES,
     CounterBody,
@@ -183,6 +184,18 @@ class TelemetryPart(Part):
 
     def bodies(self) -> dict[str, type[BaseModel]]:
         return {COUNTERS: CounterBody, GAUGES: GaugeBody, MEASUREMENTS: MeasurementBody}
+
+    def health(self) -> ComponentHealth:
+        """Degraded once values find no series of their own: their tags are then lost (A-3)."""
+        telemetry = self._telemetry
+        detail = f"{telemetry.series} of {telemetry.limit} series"
+        if telemetry.overflowed:
+            detail += (
+                f", {telemetry.overflowed} values without one of their own: use fewer tags, or "
+                "raise FOUNDATION_TELEMETRY_SERIES"
+            )
+            return ComponentHealth(status="degraded", detail=detail)
+        return ComponentHealth(status="up", detail=detail)
 
     def routers(self) -> Sequence[APIRouter]:
         router = APIRouter(prefix="/v1/telemetry", tags=["telemetry"])

@@ -13,7 +13,7 @@ import pytest
 import uuid_utils
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.schema import Problem
+from service.schema import ComponentHealth, Health, Problem
 from service.schema_telemetry import MAX_SAMPLES, SuiteReply, TelemetryPage, TelemetryReply
 from tests.e2e.node_process import running
 from tests.unit.service.telemetry.test_series import HOSTILE
@@ -254,8 +254,13 @@ def test_a_test_suite_without_an_id_is_refused(http: httpx.Client, body: dict[st
     refused(http.post("/v1/dev/test-suite", json=body), 422, "invalid_input")
 
 
+def telemetry_health(http: httpx.Client) -> ComponentHealth:
+    return Health.model_validate(http.get("/health").json()).components["telemetry"]
+
+
 def test_the_series_are_bounded_and_the_page_stays_valid(http: httpx.Client) -> None:
     """Last, since it fills the node: totals stay right, the overflow is told and counted."""
+    assert telemetry_health(http).status == "up"
     for start in range(0, 1_000, 500):
         samples = [
             {"path": f"flood/p{i % 20}", "tags": {"user": f"ü{i}"}}
@@ -265,6 +270,8 @@ def test_the_series_are_bounded_and_the_page_stays_valid(http: httpx.Client) -> 
     found = page(http)
     assert found.series <= SERIES + 3
     assert found.overflowed > 0
+    assert telemetry_health(http).status == "degraded"
+    assert "FOUNDATION_TELEMETRY_SERIES" in telemetry_health(http).detail
     flooded = sum(one.value for one in found.counters if one.path.startswith("flood/"))
     overflown = sum(one.value for one in found.counters if one.path == "overflow")
     assert flooded + overflown == 1_000
