@@ -49,7 +49,10 @@ class EventUser(FoundationUser):
     wait_time = constant(0)
 
     def on_start(self) -> None:
+        began = self.phase
         super().on_start()
+        while began is not None and self.phase == began:
+            gevent.sleep(0.01)  # users of a step come early, and one user is to be one
         self.shop = Shop(self.random, self.number)
         self.observe("cpus", os.cpu_count() or 0)
 
@@ -59,15 +62,12 @@ class EventUser(FoundationUser):
         match phase:
             case "single":
                 stored = self.append_one(users=100)
-            case "multi":
+            case "multi" | None:
                 stored = self.append_one(users=1_000)
             case "batch":
                 stored = self.append_many()
             case "query":
                 self.ask()
-                return
-            case _:
-                gevent.sleep(0.05)
                 return
         if self.phase == phase:  # what ended in another one would count there
             self.observe("events", stored)

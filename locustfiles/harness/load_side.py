@@ -66,6 +66,7 @@ class LoadSide:
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
         self.reconnects = 0
         self.unmet: set[str] = set()
+        self.shared: dict[str, Any] = {}
         self._worker_index = worker_index
         self._user_numbers = itertools.count()
         self._users = users

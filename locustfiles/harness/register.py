@@ -30,11 +30,18 @@ class Register:
     def __init__(self, paths: Iterable[str]) -> None:
         self._written: dict[str, dict[int, object]] = {path: {} for path in paths}
 
-    def wrote(self, path: str, version: int, value: object) -> None:
-        """A node acknowledged `value` as this version; what is long past is forgotten."""
+    def wrote(self, path: str, version: int, value: object) -> bool:
+        """A node acknowledged `value` as this version; what is long past is forgotten.
+
+        False when it acknowledged another value as the same version before: one of them is lost.
+        """
         versions = self._written[path]
+        if version in versions:
+            return versions[version] == value
         versions[version] = value
-        versions.pop(version - REMEMBERED_VERSIONS, None)
+        if len(versions) > REMEMBERED_VERSIONS:
+            del versions[next(iter(versions))]
+        return True
 
     def judge(self, path: str, version: int, value: object, *, seen: int) -> Seen:
         """A read by somebody who has `seen` a version of this path before (0: none)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
 import gevent
@@ -103,6 +103,14 @@ class FoundationUser(LeanHttpUser):
         if not holds and what not in self._load_side.unmet:
             self._load_side.unmet.add(what)
             logger.error("not as expected: %s (%s)", what, self.nodes[0])
+
+    def shared(self, name: str, make: Callable[[], T]) -> T:
+        """What all users of this process share in this run under `name`; made at the first call."""
+        shared = self._load_side.shared
+        if name not in shared:
+            shared[name] = make()
+        found: T = shared[name]
+        return found
 
     def pick(self, choices: Sequence[T]) -> T:
         """One of `choices`, uniformly, from this user's own stream."""

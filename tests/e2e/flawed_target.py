@@ -1,6 +1,9 @@
 """A target that speaks the nodes' language and fails one action in fifty with a 500.
 
-python -m tests.e2e.flawed_target       prints its URL, serves until its standard input ends
+python -m tests.e2e.flawed_target [failing|stuck]
+
+Prints its URL, serves until its standard input ends. With `failing` every second job fails, with
+`stuck` none is ever over; actions are then all answered.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 EVERY = 50
+FLAW = sys.argv[1] if len(sys.argv) > 1 else ""
 
 HEALTH = {"status": "up", "node": "flawed", "roles": ["app"], "components": {}}
 REPLY = {"seq": 1, "node": "flawed", "processing_time_ms": 1, "duplicate": False, "result": {}}
@@ -25,7 +29,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/v1/jobs/"):
             job_id = self.path.split("/")[3].partition("?")[0]
-            self._answer(200, {"id": job_id, "kind": "email_delivery", "state": "completed"})
+            state = {"failing": "failed", "stuck": "queued"}.get(FLAW, "completed")
+            if FLAW == "failing" and next(self.numbers) % 2:
+                state = "completed"
+            self._answer(200, {"id": job_id, "kind": "email_delivery", "state": state})
         else:
             self._answer(200, HEALTH)
 
@@ -35,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(202, {"id": asked["id"], "kind": asked["kind"], "state": "queued"})
         elif self.path == "/v1/analytics/passes":
             self._answer(201, {"processed": 1, "lag_events": 0, "lag_s": 0.0})
-        elif next(self.numbers) % EVERY == 0:
+        elif not FLAW and next(self.numbers) % EVERY == 0:
             self._answer(500, {"code": "internal", "status": 500})
         else:
             action = self.path.rpartition("/")[2]

@@ -1,10 +1,11 @@
 """A node with a seeded bug, which the Foundation scenarios must find.
 
-    python -m tests.e2e.mutant_node altered|generous|slow|disabled|backward
+    python -m tests.e2e.mutant_node altered|generous|slow|disabled|backward|cached
 
 `altered` changes an event on the way back (F1-4); `generous` counts twice (F1-7); `slow` takes
 200 ms more for each append (F3-8); `disabled` makes no path updatable (F2-2); `backward` sometimes
-answers a flag's first version again (oddity 11).
+answers a flag's first version again (oddity 11); `cached` answers from a cache that is a second
+old, so that a writer does not find what it wrote (F2-3).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from service.__main__ import main
@@ -74,8 +76,22 @@ def backward() -> None:
     Configuration.reply = stale  # type: ignore[method-assign]
 
 
+def cached() -> None:
+    reply = Configuration.reply
+    kept: dict[str, tuple[float, bytes]] = {}
+
+    def old(self: Configuration, path: str) -> bytes:
+        since_s, text = kept.get(path, (0.0, b""))
+        if monotonic() - since_s > 1.0:
+            text = reply(self, path)
+            kept[path] = (monotonic(), text)
+        return text
+
+    Configuration.reply = old  # type: ignore[method-assign]
+
+
 BUGS: dict[str, Mutate] = {
-    bug.__name__: bug for bug in (altered, generous, slow, disabled, backward)
+    bug.__name__: bug for bug in (altered, generous, slow, disabled, backward, cached)
 }
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def test_a_sound_node_passes(scenario: Path, tmp_path: Path) -> None:
         ("generous", F1, "unmet_sum_at_most", "the counter rose by the number of saves"),
         ("disabled", F2, "unmet_sum_at_most", "flags may be changed"),
         ("backward", F2, "unmet_sum_at_most", "a read is right, not went back"),
+        ("cached", F2, "unmet_sum_at_most", "a read is right, not went back"),
         ("slow", F3, "events_rate_above@phase:single", ""),
     ],
 )

@@ -26,7 +26,8 @@ def test_a_small_p1_passes_and_leaves_its_files(tmp_path: Path) -> None:
     each_phase = [f"error_rate@{phase}" for phase in PHASES]
     assert {check["id"]: check["status"] for check in verdict["checks"]} == dict.fromkeys(
         [
-            *("error_rate", "requests", "jobs_completed_sum_above", "analytics_events_sum_above"),
+            *("error_rate", "requests", "jobs_completed_sum_above", "jobs_failed_sum_at_most"),
+            "analytics_events_sum_above",
             *("achieved", *each_phase, "achieved@phase:peak"),
         ],
         "PASS",
@@ -118,9 +119,9 @@ def node_number(done: Finished) -> Callable[[str], int]:
     return nodes.index
 
 
-def test_one_failed_request_in_fifty_is_a_fail(tmp_path: Path) -> None:
+def run_against_flawed_target(results_dir: Path, *flaw: str) -> Finished:
     target = subprocess.Popen(
-        [sys.executable, "-m", "tests.e2e.flawed_target"],
+        [sys.executable, "-m", "tests.e2e.flawed_target", *flaw],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -129,8 +130,23 @@ def test_one_failed_request_in_fifty_is_a_fail(tmp_path: Path) -> None:
     with target:
         assert target.stdout is not None
         url = target.stdout.readline().strip()
-        done = run(tmp_path / "runs", *SMALL, "--host", url)
+        done = run(results_dir, *SMALL, "--host", url)
         target.communicate(timeout=10)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("flaw", "check"),
+    [("failing", "jobs_failed_sum_at_most"), ("stuck", "jobs_completed_sum_above")],
+)
+def test_jobs_that_fail_or_never_end_are_a_fail(flaw: str, check: str, tmp_path: Path) -> None:
+    done = run_against_flawed_target(tmp_path / "runs", flaw)
+    assert done.exit_code == 1, done.stdout + done.stderr
+    assert check in {one["id"] for one in done.verdict["checks"] if one["status"] == "FAIL"}
+
+
+def test_one_failed_request_in_fifty_is_a_fail(tmp_path: Path) -> None:
+    done = run_against_flawed_target(tmp_path / "runs")
     assert done.exit_code == 1, done.stdout + done.stderr
     assert done.verdict["verdict"] == "FAIL"
     failed = [check["id"] for check in done.verdict["checks"] if check["status"] == "FAIL"]

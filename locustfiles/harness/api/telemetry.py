@@ -64,18 +64,35 @@ class TelemetryClient:
         return self._emit(MEASUREMENTS_NAME, body, node)
 
     def counters(
-        self, prefix: str | None = None, *, node: str | None = None
+        self,
+        prefix: str | None = None,
+        tags: Mapping[str, str] = NOTHING,
+        *,
+        node: str | None = None,
     ) -> dict[str, float] | None:
-        """Counters by path, the tags summed up."""
+        """Counters by path, summed up over the series that have `tags` among theirs."""
         caller = self._caller
 
         def read(reply: Response) -> dict[str, float]:
             found: dict[str, float] = {}
             for series in orjson.loads(reply.content)["counters"]:
+                if not tags.items() <= series["tags"].items():
+                    continue
                 found[series["path"]] = found.get(series["path"], 0) + series["value"]
             return found
 
         params = None if prefix is None else {"prefix": prefix}
+        return caller.send("GET", caller.url(node, ALL_NAME), ALL_NAME, read, params=params)
+
+    def measured(self, path: str, *, node: str | None = None) -> int | None:
+        """How many measurements there are at `path`."""
+        caller = self._caller
+
+        def read(reply: Response) -> int:
+            found = orjson.loads(reply.content)["measurements"]
+            return sum(series["count"] for series in found if series["path"] == path)
+
+        params = {"prefix": path}
         return caller.send("GET", caller.url(node, ALL_NAME), ALL_NAME, read, params=params)
 
     def run_test_suite(self, *, node: str | None = None) -> TestSuite | None:

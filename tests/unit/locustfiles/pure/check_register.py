@@ -37,9 +37,19 @@ def test_paths_have_versions_of_their_own(register: Register) -> None:
     assert register.judge("b", 1, True, seen=0) is Seen.UNKNOWN
 
 
-def test_memory_is_bounded() -> None:
+def test_a_version_has_one_value(register: Register) -> None:
+    assert register.wrote("a", 3, True)
+    assert register.wrote("a", 3, True), "a retry"
+    assert not register.wrote("a", 3, False)
+    assert register.judge("a", 3, True, seen=0) is Seen.RIGHT
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_memory_is_bounded_also_when_others_write_between(step: int) -> None:
     register = Register(["a"])
-    for version in range(1, REMEMBERED_VERSIONS + 2):
-        register.wrote("a", version, version)
+    versions = range(1, step * (REMEMBERED_VERSIONS + 1), step)
+    for version in versions:
+        assert register.wrote("a", version, version)
     assert register.judge("a", 1, 1, seen=0) is Seen.UNKNOWN
-    assert register.judge("a", 2, 2, seen=0) is Seen.RIGHT
+    assert register.judge("a", versions[1], versions[1], seen=0) is Seen.RIGHT
+    assert register.judge("a", versions[-1], versions[-1], seen=0) is Seen.RIGHT
