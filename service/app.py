@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from time import perf_counter
 
 from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
@@ -19,7 +20,7 @@ from service.config.model import Defaults
 from service.cycle import HeldBytes
 from service.dispatch import Dispatch
 from service.emulation import EmulatedLatency
-from service.errors import FoundationError, StorageError
+from service.errors import FoundationError, Overloaded, StorageError
 from service.events.intake import Intake, IntakeLimits
 from service.events.reader import ReaderLimits
 from service.events.sqlite import SqliteEventStore, StoreLimits, wall_clock_us
@@ -27,6 +28,7 @@ from service.events.store import EventStore
 from service.events.writer import WriterLimits
 from service.fastlane import FastLane
 from service.health import assess
+from service.log import Sparing
 from service.part import Base, Part
 from service.parts import build_parts
 from service.schema import Health
@@ -78,6 +80,7 @@ class Node:
         )
         self.held = HeldBytes()
         self.connections: Callable[[], int] = lambda: 0
+        self._refusal_lines = Sparing()
         self._recoveries: list[asyncio.Task[None]] = []
 
     def count_connections(self, count: Callable[[], int]) -> None:
@@ -92,7 +95,13 @@ class Node:
     def refused(self, error: FoundationError) -> None:
         """The protocol refused a request before any route was known."""
         self.meter.refusals[error.code] += 1
-        self.log.info("refused", code=error.code, status=error.status)
+        left_out = 0
+        if isinstance(error, Overloaded):  # refusing must stay cheap
+            passed = self._refusal_lines.pass_at(perf_counter())
+            if passed is None:
+                return
+            left_out = passed
+        self.log.info("refused", code=error.code, status=error.status, left_out=left_out)
 
     def health(self) -> Health:
         found = {part.name: part.health() for part in self.parts}

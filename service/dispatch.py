@@ -19,6 +19,7 @@ from service import correlation, problem
 from service.auth import Tokens
 from service.cycle import HeldBytes
 from service.errors import FoundationError, Overloaded
+from service.log import Sparing
 from service.telemetry.meter import Meter
 
 HeaderMap = Mapping[bytes, bytes]
@@ -31,9 +32,8 @@ ALWAYS_ANSWERED: Final = ("/health", "/metrics")
 READS_FACTOR: Final = 2
 """Reads go on when writes are refused: they wait for no disk, and readers bound the queries."""
 
-OVERLOAD_LINE_INTERVAL_S: Final = 1.0
-"""Refusing must stay cheap: of the lines that tell of it, one in this time is written, with the
-number of those that were left out since the one before."""
+REFUSAL_KEY: Final = "foundation.refusal"
+"""Where FastAPI's error handlers leave what they answered with in the ASGI scope, for the log."""
 
 INTERNAL: Final = "the node failed on this request: its log says why, under this correlation id"
 _JSON: Final = (b"content-type", b"application/json")
@@ -112,8 +112,7 @@ class Dispatch:
         self._log_successes = log_successes
         self._held = held or HeldBytes()
         self._max_requests = max_requests
-        self._overload_line_at_s = 0.0
-        self._overload_lines_left_out = 0
+        self._overload_lines = Sparing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http", "lifespan and websockets are off"
@@ -188,7 +187,11 @@ class Dispatch:
         if status:
             route = route_of(scope)
             self._meter.requests[route, status] += 1
-            self._line(route, status, correlation_id, started_s)
+            refusal = scope.get(REFUSAL_KEY)
+            if refusal is None:
+                self._line(route, status, correlation_id, started_s)
+            else:
+                self._refusal_line(refusal, route, correlation_id, started_s)
 
     async def _refuse(
         self,
@@ -203,14 +206,20 @@ class Dispatch:
         self._meter.requests[route, status] += 1
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        if not isinstance(error, Overloaded):
-            self._line(route, status, correlation_id, started_s, code=error.code)
-        elif started_s - self._overload_line_at_s < OVERLOAD_LINE_INTERVAL_S:
-            self._overload_lines_left_out += 1
-        else:
-            left_out, self._overload_lines_left_out = self._overload_lines_left_out, 0
-            self._overload_line_at_s = started_s
-            self._line(route, status, correlation_id, started_s, code=error.code, left_out=left_out)
+        self._refusal_line(error, route, correlation_id, started_s)
+
+    def _refusal_line(
+        self, error: FoundationError, route: str, correlation_id: str, started_s: float
+    ) -> None:
+        """Refusing must stay cheap: of the lines that tell of overload, one in a second is
+        written, with the number of those that were left out since the one before."""
+        told: dict[str, Any] = {"code": error.code}
+        if isinstance(error, Overloaded):
+            left_out = self._overload_lines.pass_at(started_s)
+            if left_out is None:
+                return
+            told["left_out"] = left_out
+        self._line(route, error.status, correlation_id, started_s, **told)
 
     def _line(
         self, route: str, status: int, correlation_id: str, started_s: float, **more: Any

@@ -56,6 +56,24 @@ def configure(settings: Settings) -> FilteringBoundLogger:
     return log
 
 
+class Sparing:
+    """Lets one line in `interval_s` through, for what overload makes many of (G13)."""
+
+    def __init__(self, interval_s: float = 1.0) -> None:
+        self._interval_s = interval_s
+        self._next_s = 0.0
+        self._left_out = 0
+
+    def pass_at(self, now_s: float) -> int | None:
+        """How many were left out since the line before, if this one is written; else None."""
+        if now_s < self._next_s:
+            self._left_out += 1
+            return None
+        left_out, self._left_out = self._left_out, 0
+        self._next_s = now_s + self._interval_s
+        return left_out
+
+
 class _Unfailing:
     """stderr without its errors: it may be a file on a full disk, or a pipe that was closed."""
 

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service import problem
-from service.dispatch import CORRELATION_KEY, INTERNAL, Disconnected
+from service.dispatch import CORRELATION_KEY, INTERNAL, REFUSAL_KEY, Disconnected
 from service.errors import FoundationError
 
 
@@ -23,6 +23,7 @@ def install(app: FastAPI) -> None:
 
 
 def _render(request: Request, error: FoundationError) -> Response:
+    request.scope[REFUSAL_KEY] = error
     status, headers, body = problem.render(error, request.scope[CORRELATION_KEY])
     response = Response(body, status)
     response.raw_headers = list(headers)

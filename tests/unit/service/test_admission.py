@@ -10,12 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from service import log as logs
-from service.accept import MAX_PER_TURN, Acceptor
+from service import refusal
+from service.accept import Acceptor
 from service.auth import Tokens
 from service.cycle import HeldBytes
 from service.dispatch import READS_FACTOR, Answer, Dispatch, FastRequest
+from service.errors import NotFound, Overloaded
 from service.settings import load
 from service.telemetry.meter import Meter
 from tests.unit.service.protocol_server import serving
@@ -31,10 +35,13 @@ async def slow_lane(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("every route here is a fast one")
 
 
-async def ask(held: HeldBytes, method: str, path: str, times: int = 1) -> list[httpx.Response]:
+async def ask(
+    held: HeldBytes, method: str, path: str, times: int = 1, slow: ASGIApp | None = None
+) -> list[httpx.Response]:
+    """All routes are fast, or all are those of `slow`."""
     app = Dispatch(
-        lambda method, path: (f"{method} {path}", answer),
-        slow_lane,
+        lambda method, path: None if slow else (f"{method} {path}", answer),
+        slow or slow_lane,
         Tokens(None, None),
         Meter(),
         logs.configure(load(log_format="json")),
@@ -75,7 +82,34 @@ async def test_of_many_refusals_one_line_is_written(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "stderr", stream)
     replies = await ask(HeldBytes(requests=LIMIT + 1), "POST", "/v1/events", times=20)
     assert [reply.status_code for reply in replies] == [503] * 20
-    assert stream.getvalue().count("overloaded") < 20
+    assert stream.getvalue().count("overloaded") == 1
+
+
+async def test_of_many_refusals_in_the_slow_lane_one_line_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    app = FastAPI()
+    refusal.install(app)
+
+    @app.get("/v1/full")
+    async def full() -> None:
+        raise Overloaded("it is full")
+
+    @app.get("/v1/absent")
+    async def absent() -> None:
+        raise NotFound("it is not there")
+
+    assert {one.status_code for one in await ask(HeldBytes(), "GET", "/v1/full", 20, app)} == {503}
+    assert stream.getvalue().count('"overloaded"') == 1
+    assert len(await ask(HeldBytes(), "GET", "/v1/absent", 3, app)) == 3
+    assert stream.getvalue().count('"not_found"') == 3, "only overload is told of sparingly"
+
+
+def test_a_line_says_how_many_were_left_out_before_it() -> None:
+    lines = logs.Sparing(interval_s=1.0)
+    assert [lines.pass_at(now_s) for now_s in (5.0, 5.1, 5.9, 6.1, 7.2)] == [0, None, None, 2, 0]
 
 
 async def test_a_line_that_cannot_be_written_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +157,7 @@ async def test_an_acceptor_takes_a_storm_of_connections_in_few_turns() -> None:
     clients = []
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        listening.listen(MAX_PER_TURN)
+        listening.listen(128)
         acceptor = Acceptor(listening, Noting)
         for _ in range(100):
             client = socket.create_connection(listening.getsockname(), timeout=5)
@@ -132,7 +166,7 @@ async def test_an_acceptor_takes_a_storm_of_connections_in_few_turns() -> None:
             acceptor.start()
             for _ in range(10):  # turns of the loop, of which libuv alone takes one each
                 await asyncio.sleep(0)
-            await until(lambda: len(made) == 100)
+            assert len(made) == 100
         finally:
             acceptor.stop()
             acceptor.stop()
