@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import assert_never
 
 from results.check import Check
-from results.measure import Measure, Series, formatted
+from results.criterion import FigureCriterion
+from results.figure import UNMET, Statistic
+from results.measure import Bound, Measure, Series, formatted
 from results.statistic import EndpointStats, Latency, WindowStats
 
 
@@ -120,7 +122,18 @@ def _figure(check: Check, stats: WindowStats) -> CheckResult:
     if seen is None:
         return _nobody_observed(check, criterion.name, check.window)
     value = seen.of(criterion.statistic)
-    return _compared(check, value, seen.count, criterion.bound.holds(value, check.limit))
+    result = _compared(check, value, seen.count, criterion.bound.holds(value, check.limit))
+    firm = _is_of_wrong_content(criterion)
+    return replace(result, firm=firm and result.status is Status.FAIL)
+
+
+def _is_of_wrong_content(criterion: FigureCriterion) -> bool:
+    """Whether the figure is over its limit only by wrong answers, which no slow generator makes.
+
+    How often users looked (`count`) is up to the generator.
+    """
+    upper = criterion.bound in (Bound.AT_MOST, Bound.BELOW)
+    return criterion.name == UNMET and upper and criterion.statistic is not Statistic.COUNT
 
 
 def _ratio(check: Check, stats: WindowStats, windows: Mapping[str, WindowStats]) -> CheckResult:

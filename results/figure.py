@@ -21,6 +21,9 @@ second of the timeline without end, so whatever comes after these is counted und
 
 FURTHER_FIGURES = "(further figures)"
 
+UNMET = "unmet"
+"""What users expected of an answer and did not find, 1, or did, 0: wrong content (D15)."""
+
 LONGEST_NAME = 80
 
 LARGEST_VALUE = 1e18

@@ -22,6 +22,9 @@ RECORDER_FAILURES = "recorder_failures"
 SAMPLES_DROPPED = "samples_dropped"
 """Samples that a recorder has thrown away so far."""
 
+USER_ERRORS = "user_errors"
+"""Exceptions that users of this process have raised so far: the label of the annotations, too."""
+
 LAG_LIMIT_MS = 250.0
 """Clean full runs had a lag p99 of 2-13 ms, with 15 % foreign CPU load 33-146 ms (design, D15);
 neither may be voided."""
@@ -54,6 +57,7 @@ def assess(timeline: Timeline) -> tuple[Finding, ...]:
         *_unwatched(timeline),
         *_lag(timeline.health),
         *_counters(timeline.health),
+        *_user_errors(timeline),
         *_users_missing(timeline),
         *_lost_reports(timeline),
         *_dropped(timeline),
@@ -216,6 +220,26 @@ def _counters(lines: tuple[Health, ...]) -> list[Finding]:
         if worst > 0:
             found.append(Finding(code, text.format(n=worst)))
     return found
+
+
+def _user_errors(timeline: Timeline) -> list[Finding]:
+    """A user that failed did not do, or not check, what the scenario says (its own bug)."""
+    count = sum(figures.get(USER_ERRORS, 0.0) for figures in worst_health(timeline).values())
+    first = min(
+        (note for note in timeline.annotations if note.label == USER_ERRORS),
+        key=lambda note: note.t_s,
+        default=None,
+    )
+    if not count and first is None:
+        return []
+    what = "" if first is None else f", the first: {first.text}"
+    return [
+        Finding(
+            USER_ERRORS,
+            f"users failed {max(count, 1):,.0f} time(s) by an exception of their own{what}: see "
+            "the log, and mend the scenario",
+        )
+    ]
 
 
 def _lost_reports(timeline: Timeline) -> list[Finding]:

@@ -47,6 +47,7 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         health=worst_health(timeline),
         notes=[note(left_out)] if timeline.header.ad_hoc else [],
         target=target_stats(timeline.target, windows),
+        left_out=len(left_out),
     )
 
 

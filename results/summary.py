@@ -112,12 +112,10 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
             "raw: response time.\n"
             "excess: response time less the wait that the node itself declared as emulated."
         )
-    rows = [(name, w) for w in judgement.windows for name in w.figures]
-    if len(rows) > _MOST_FIGURE_ROWS:
-        rows = [(name, w) for name, w in rows if w.window.name == RUN]
+    rows = _figure_rows(judgement.windows)
     if rows:
-        yield _figure_table(sorted(rows, key=lambda row: row[0])[:_MOST_FIGURE_ROWS])
-        if sum(len(w.figures) for w in judgement.windows) > _MOST_FIGURE_ROWS:
+        yield _figure_table(rows)
+        if sum(len(w.figures) for w in judgement.windows) > len(rows):
             yield Text("the figures of every window are in verdict.json")
     nodes = judgement.target.get(RUN, {})
     if any(nodes.values()):
@@ -126,6 +124,21 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
             "the target's own metrics, in the run.  cpu (of one core) and commit: their means.\n"
             "the others: the most in any second.  samples: seconds that were read."
         )
+
+
+def _figure_rows(windows: Sequence[WindowStats]) -> list[tuple[str, WindowStats]]:
+    """(figure, window), in order of the windows, as many as a page takes.
+
+    Occurrences of a phase go first, then phases, so that what is left covers the whole run.
+    """
+    names = {w.window.name for w in windows}
+    occurrences = {name for name in names if name.rpartition("#")[0] in names}
+    rows: list[tuple[str, WindowStats]] = []
+    for shown in (names, names - occurrences, {RUN}):
+        rows = [(name, w) for w in windows if w.window.name in shown for name in w.figures]
+        if len(rows) <= _MOST_FIGURE_ROWS:
+            break
+    return sorted(rows, key=lambda row: row[0])[:_MOST_FIGURE_ROWS]
 
 
 def _headline(judgement: Judgement) -> Text:

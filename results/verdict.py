@@ -78,12 +78,13 @@ def judge(
     health: Mapping[str, Mapping[str, float]] | None = None,
     notes: Sequence[str] = (),
     target: Mapping[str, ByNode] | None = None,
+    left_out: int = 0,
 ) -> Judgement:
     """`findings` say why the generator was not fit, `doubts` what else makes a run inconclusive.
 
     With findings, a failed check that is not firm becomes INCONCLUSIVE, and so does the run unless
-    a firm one stays. A run without checks is INCONCLUSIVE. `notes` follow the reasons and change
-    nothing.
+    a firm one stays. A run without checks is INCONCLUSIVE; `left_out` is how many were declared and
+    do not apply. `notes` follow the reasons and change nothing.
     """
     shown = tuple(_softened(result) if findings else result for result in results)
     raised: list[tuple[ExitCode, str]] = []
@@ -94,7 +95,7 @@ def judge(
     raised += [(ExitCode.INCONCLUSIVE, doubt) for doubt in doubts]
     raised += [(ExitCode.INCONCLUSIVE, r.reason) for r in shown if r.status is Status.INCONCLUSIVE]
     if not results:
-        raised.append((ExitCode.INCONCLUSIVE, "no checks were declared, so nothing was judged"))
+        raised.append((ExitCode.INCONCLUSIVE, _why_nothing_was_judged(left_out)))
     exit_code = worst([code for code, _ in raised] or [ExitCode.PASS])
     reasons = [text for _, text in sorted(raised, key=lambda item: PRECEDENCE.index(item[0]))]
     if exit_code is ExitCode.PASS:
@@ -110,6 +111,13 @@ def judge(
         health or {},
         target or {},
     )
+
+
+def _why_nothing_was_judged(left_out: int) -> str:
+    if not left_out:
+        return "no checks were declared, so nothing was judged"
+    which = "the only declared check was" if left_out == 1 else f"all {left_out} checks were"
+    return f"{which} left out, so nothing was judged"
 
 
 def _softened(result: CheckResult) -> CheckResult:

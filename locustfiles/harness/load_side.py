@@ -23,11 +23,12 @@ from typing import Any
 
 import gevent
 import psutil
+from locust import TaskSet, User
 from locust.env import Environment
 
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.plan import RunPlan
-from results.generator import LAG_P99_MS
+from results.generator import LAG_P99_MS, USER_ERRORS
 from results.recorder import Recorder
 
 ENVIRONMENT_ATTRIBUTE = "foundation_load_side"
@@ -41,8 +42,14 @@ LAG_INTERVAL_S = 0.02
 GC_THRESHOLDS = (50_000, 20, 50)
 """Requests leave few cycles: look every 50,000 objects, not every 700."""
 
+MAX_ERROR_KINDS = 20
+"""Kinds of users' exceptions that are put on the timeline; what comes after is only counted."""
+
+_COUNTED = "foundation_counted"
+"""Mark of a user's exception: one that ends its user comes by two ways."""
+
 Ship = Callable[[str, dict[str, Any]], None]
-"""Takes a kind (`second`, `health`) and a report that JSON and msgpack can carry."""
+"""Takes a kind (`second`, `health`, `annotation`) and a report that JSON and msgpack carry."""
 
 
 def first_request_delay_s(elapsed_s: float, share: float) -> float:
@@ -71,6 +78,9 @@ class LoadSide:
         self._user_numbers = itertools.count()
         self._users = users
         self._ship = ship
+        self._user_errors = 0
+        self._user_errors_shipped = 0
+        self._error_kinds: dict[str, bool] = {}
         self._lags_ms: list[float] = []
         self._process = psutil.Process(os.getpid())
         self._process.cpu_percent()
@@ -95,12 +105,16 @@ class LoadSide:
         gc.set_threshold(*GC_THRESHOLDS)
         setattr(environment, SAMPLE_SINK, self.recorder.record)
         setattr(environment, RECONNECT_SINK, self._count_reconnect)
+        user_error: Any = environment.events.user_error
+        user_error.add_listener(self._on_user_error)
 
     def detach(self, environment: Environment) -> None:
         """The run is over: a user that starts now is refused rather than recorded nowhere."""
         if getattr(environment, ENVIRONMENT_ATTRIBUTE, None) is self:
             for name in (ENVIRONMENT_ATTRIBUTE, SAMPLE_SINK, RECONNECT_SINK):
                 delattr(environment, name)
+            user_error: Any = environment.events.user_error
+            user_error.remove_listener(self._on_user_error)
 
     def next_user_number(self) -> int:
         """Numbers the users of this process from 0, in the order in which they start."""
@@ -123,6 +137,20 @@ class LoadSide:
         """Record one value of a figure, now."""
         self.recorder.observe(name, value, wall_us(time.perf_counter()))
 
+    def user_failed(self, user: User, error: BaseException) -> None:
+        """Count an exception that a user raised, once: any makes the generator unfit."""
+        if getattr(error, _COUNTED, False):
+            return
+        setattr(error, _COUNTED, True)
+        self._user_errors += 1
+        kind = f"{type(error).__name__} in {type(user).__name__}"
+        if len(self._error_kinds) < MAX_ERROR_KINDS:
+            self._error_kinds.setdefault(kind, False)
+
+    def _on_user_error(self, user_instance: User | TaskSet, exception: Exception, **_: Any) -> None:
+        user = user_instance.user if isinstance(user_instance, TaskSet) else user_instance
+        self.user_failed(user, exception)
+
     def run(self) -> None:
         """Ship once a second until the greenlet is killed; measures the loop's lag in between."""
         lag = gevent.spawn(self._measure_lag)
@@ -140,6 +168,8 @@ class LoadSide:
     def finish(self) -> None:
         """Ship everything that is left. Call it once, when no user runs any more."""
         self._ship_closed(None)
+        if self._user_errors > self._user_errors_shipped:
+            self._ship_values(round(self.elapsed_s(), 3), {})
 
     def _ship_closed(self, now_us: int | None) -> None:
         self.recorder.close(now_us)
@@ -166,6 +196,15 @@ class LoadSide:
         if lags_ms:
             values[LAG_P99_MS] = round(lags_ms[math.ceil(0.99 * len(lags_ms)) - 1], 3)
             values["lag_max_ms"] = round(lags_ms[-1], 3)
+        self._ship_values(t_s, values)
+
+    def _ship_values(self, t_s: float, values: dict[str, float]) -> None:
+        """A line of health, and what users raised since the one before it."""
+        for kind in [kind for kind, is_told in self._error_kinds.items() if not is_told]:
+            self._error_kinds[kind] = True
+            self._ship("annotation", {"t_s": t_s, "label": USER_ERRORS, "text": kind})
+        self._user_errors_shipped = self._user_errors
+        values[USER_ERRORS] = self._user_errors
         self._ship("health", {"t_s": t_s, "source": self.source, "values": values})
 
     def _count_reconnect(self, _origin: str) -> None:

@@ -15,13 +15,13 @@ anything.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from results.check import Check
 from results.errors import ResultsError, TimelineError
+from results.field import Fields
 from results.generator import RECORDER_FAILURES, WORKERS_LOST
 from results.replay import judge_timeline, replay
 from results.run_folder import RunFolder
@@ -40,6 +40,9 @@ from results.timeline import (
 from results.timeline_reader import read_timeline
 from results.verdict import Judgement, as_document
 from shapes.profile import Profile
+
+RECENT_SECONDS = 60
+"""Whose requests are kept apart, for the rate that is shown: reports are seldom older than 2 s."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +88,7 @@ class RunBook:
         self._profile = profile
         self._elapsed_s = elapsed_s
         self._fixed_users = fixed_users
-        self._ended_by_second: dict[int, int] = defaultdict(int)
+        self._ended_by_second: dict[int, int] = {}
         self._ended = 0
         self._errors = 0
         self._lost: set[str] = set()
@@ -100,15 +103,25 @@ class RunBook:
         """Write a load side's report. Raises ValueError when it is not one."""
         if kind == "second":
             second = SecondReport.from_dict(report)
-            for endpoint in second.endpoints.values():
-                self._ended_by_second[second.second] += endpoint.ended
-                self._ended += endpoint.ended
-                self._errors += sum(endpoint.errors.values())
+            self._count(second)
             self._write(self._timeline.second, second)
         elif kind == "health":
             self._health(Health(report["t_s"], report["source"], report["values"]))
+        elif kind == "annotation":
+            fields = Fields(report, kind)
+            note = Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
+            self._write(self._timeline.annotation, note)
         else:
-            raise ValueError(f"a load side ships seconds and health, not {kind!r}")
+            raise ValueError(f"a load side ships seconds, health and annotations, not {kind!r}")
+
+    def _count(self, report: SecondReport) -> None:
+        ended = sum(endpoint.ended for endpoint in report.endpoints.values())
+        self._ended += ended
+        self._errors += sum(sum(e.errors.values()) for e in report.endpoints.values())
+        recent = self._ended_by_second
+        recent[report.second] = recent.get(report.second, 0) + ended
+        if len(recent) > RECENT_SECONDS:
+            del recent[min(recent)]
 
     def tick(self, users: int, planned: int | None) -> Moment:
         """Write how many users run now, and how many the shape, or a person, has asked for.

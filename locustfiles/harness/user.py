@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import gevent
 from locust.env import Environment
@@ -18,13 +18,11 @@ from locustfiles.harness.client import FoundationClient
 from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.load_side import LoadSide, first_request_delay_s
 from locustfiles.harness.target import client_token
+from results.figure import UNMET
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-UNMET = "unmet"
-"""The figure of `expect`."""
 
 CONNECT_WITHIN_S = 0.4
 """A tick's users connect within this time; the first of their requests follow at half a second."""
@@ -55,6 +53,17 @@ class FoundationUser(LeanHttpUser):
 
     def make_random(self) -> random.Random:
         return self._load_side.random_of_user(self.number)
+
+    def start(self, group: Any) -> Any:
+        """Locust's start. An exception that ends the user is counted also where Locust tells nobody
+        of it: one of `on_stop`, or a RescheduleTask."""
+        greenlet = super().start(group)
+        greenlet.rawlink(self._note_end)
+        return greenlet
+
+    def _note_end(self, greenlet: gevent.Greenlet) -> None:
+        if greenlet.exception is not None:
+            self._load_side.user_failed(self, greenlet.exception)
 
     def on_start(self) -> None:
         """Connect, then wait for this user's own moment around the step that it starts for.

@@ -91,6 +91,11 @@ def test_what_must_never_happen_is_judged_when_it_was_looked_for() -> None:
 def test_without_any_check_that_applies_nothing_was_judged() -> None:
     done = judged(run_by_hand(checks=OF_A_PLAN))
     assert done.exit_code is ExitCode.INCONCLUSIVE
+    assert done.reasons[0] == "all 6 checks were left out, so nothing was judged"
+    one = judged(run_by_hand(checks=OF_A_PLAN[:1]))
+    assert one.reasons[0] == "the only declared check was left out, so nothing was judged"
+    none = judged(run_by_hand(checks=()))
+    assert none.reasons[0] == "no checks were declared, so nothing was judged"
 
 
 def test_a_run_that_sent_nothing_is_inconclusive_also_without_a_plan() -> None:

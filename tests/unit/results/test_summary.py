@@ -64,6 +64,20 @@ def test_figures_are_shown_for_each_window_that_has_them() -> None:
     ]
 
 
+def test_more_figures_are_shown_for_the_phases_and_not_for_their_occurrences() -> None:
+    # Each in the run, in each of three occurrences, in the union of two, so 50 rows.
+    observed = [(f"f{n}", 1, at_s) for n in range(10) for at_s in (0.5, 2.5, 4.5)]
+    text = summary(judge_timeline(timeline(planned_requests(), observed=observed)), folder="x")
+    rows = section(text, "figure")[1:]
+    assert [row[:2] for row in rows[:3]] == [
+        ["f0", "run"],
+        ["f0", "phase:burst"],
+        ["f0", "phase:steady"],
+    ]
+    assert len(rows) == 30
+    assert "the figures of every window are in verdict.json" in text
+
+
 def test_many_figures_are_shown_for_the_run_alone() -> None:
     observed = [(f"f{n}", 1, 0.5) for n in range(60)]
     text = summary(judge_timeline(timeline(planned_requests(), observed=observed)), folder="x")

@@ -10,13 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from results.check import EACH_PHASE, Check, achieved, error_rate, latency, requests
+from results.check import EACH_PHASE, Check, achieved, error_rate, figure, latency, requests
 from results.errors import TimelineError
 from results.evaluation import Status
 from results.generator import assess
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample
-from results.timeline import End, EndReason, Health, Plan, PlannedPhase, Progress, Timeline
+from results.timeline import (
+    Annotation,
+    End,
+    EndReason,
+    Health,
+    Plan,
+    PlannedPhase,
+    Progress,
+    Timeline,
+)
 from results.verdict import (
     PRECEDENCE,
     ExitCode,
@@ -107,6 +116,70 @@ def test_an_unfit_generator_voids_what_it_may_have_caused(
 @pytest.mark.parametrize("outcome", [Outcome.HTTP_5XX, Outcome.CHECK])
 def test_an_unfit_generator_does_not_excuse_what_a_node_answered(outcome: Outcome) -> None:
     assert judged(with_errors(outcome), health=LAGGING).exit_code is ExitCode.FAIL
+
+
+@pytest.mark.parametrize(
+    ("check", "exit_code"),
+    [
+        (figure("unmet", "sum", at_most=0), ExitCode.FAIL),
+        (figure("unmet", "most", below=1), ExitCode.FAIL),
+        (figure("unmet", "mean", below=0.1, window="phase:burst"), ExitCode.FAIL),
+        # A slow generator looks less often, and does less of everything else.
+        (figure("unmet", "count", above=100), ExitCode.INCONCLUSIVE),
+        (figure("unmet", "count", at_most=1), ExitCode.INCONCLUSIVE),
+        (figure("unmet", "sum", above=100), ExitCode.INCONCLUSIVE),
+        (figure("faults", "sum", at_most=0), ExitCode.INCONCLUSIVE),
+    ],
+    ids=lambda value: value.id if isinstance(value, Check) else value.name,
+)
+def test_wrong_content_stays_a_fail_though_the_generator_was_unfit(
+    check: Check, exit_code: ExitCode
+) -> None:
+    observed = [(name, value, 2.5) for name in ("unmet", "faults") for value in (0.0, 1.0)]
+
+    def with_health(health: tuple[Health, ...]) -> Judgement:
+        made = timeline(planned_requests(), checks=(check,), health=health, observed=observed)
+        return judge_timeline(made)
+
+    assert with_health(HEALTHY).exit_code is ExitCode.FAIL, "the control"
+    assert with_health(LAGGING).exit_code is exit_code
+
+
+def test_answers_that_were_right_prove_nothing_with_an_unfit_generator() -> None:
+    never = figure("unmet", "sum", at_most=0)
+    made = timeline(
+        planned_requests(), checks=(never,), health=LAGGING, observed=[("unmet", 0.0, 2.5)]
+    )
+    assert judge_timeline(made).exit_code is ExitCode.INCONCLUSIVE
+
+
+def failing_users(*counts: int, source: str = "w1") -> tuple[Health, ...]:
+    return tuple(
+        Health(float(t), source, {"lag_p99_ms": 5.0, "user_errors": count})
+        for t, count in enumerate(counts)
+    )
+
+
+def test_users_that_raised_make_the_run_inconclusive_and_the_first_is_named() -> None:
+    made = timeline(
+        planned_requests(),
+        checks=CHECKS,
+        health=(*failing_users(0, 1, 3, 3, 3, 3), *failing_users(0, 2, 2, 2, source="w2")),
+    )
+    notes = (
+        Annotation(0.0, "note", "no user error"),
+        Annotation(2.0, "user_errors", "KeyError in ShopUser"),
+        Annotation(1.0, "user_errors", "AttributeError in ShopUser"),
+    )
+    done = judge_timeline(replace(made, annotations=notes))
+    assert done.exit_code is ExitCode.INCONCLUSIVE
+    assert [finding.code for finding in done.findings] == ["user_errors"]
+    assert "failed 5 time(s)" in done.reasons[0], "as often as each process says at last"
+    assert "first: AttributeError in ShopUser" in done.reasons[0]
+    assert "KeyError" not in done.reasons[0]
+    (only_noted,) = assess(replace(made, annotations=notes[1:2], health=HEALTHY))
+    assert "KeyError in ShopUser" in only_noted.text
+    assert judged(planned_requests(), health=failing_users(*[0] * 6)).exit_code is ExitCode.PASS
 
 
 def lags(*values: float, source: str = "w1", start_s: float = 0.0) -> tuple[Health, ...]:
