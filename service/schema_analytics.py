@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.schema import ClientId
+
 MAX_PASS_EVENTS = 1_000
 
 
@@ -15,7 +17,7 @@ class AnalyticsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: UUID
+    id: ClientId
     limit: Annotated[int, Field(strict=True, ge=1, le=MAX_PASS_EVENTS)] = 50
 
 

@@ -7,11 +7,10 @@ A version counts the changes of one path: 0 is a default that nobody has changed
 from __future__ import annotations
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schema import MAX_INTEGER
+from service.schema import MAX_INTEGER, ClientId
 
 
 class ConfigWrite(BaseModel):
@@ -24,7 +23,7 @@ class ConfigWrite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: UUID
+    id: ClientId
     value: Any
     expected_version: Annotated[int, Field(strict=True, ge=0, le=MAX_INTEGER)] | None = None
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.schema import ClientId
+
 JobKind = Literal[
     "email_delivery",
     "report_generation",
@@ -24,7 +26,7 @@ class JobRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: UUID
+    id: ClientId
     kind: JobKind
     payload: dict[str, Any] = Field(default_factory=dict)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schema import Name
+from service.schema import ClientId, Name
 
 MAX_LEASE_S = 3_600
 DEFAULT_LEASE_S = 15
@@ -24,7 +23,7 @@ class RegistryWrite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: UUID
+    id: ClientId
     owner: Name
     url: Url | None = None
     lease_s: Annotated[int, Field(strict=True, ge=1, le=MAX_LEASE_S)] = DEFAULT_LEASE_S

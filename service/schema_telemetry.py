@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
-from service.schema import MAX_INTEGER
+from service.schema import MAX_INTEGER, ClientId
 from service.telemetry.series import (
     MAX_PATH_CHARS,
     MAX_TAGS,
@@ -54,7 +53,7 @@ class CounterSample(_Sample):
     """One addition to a counter. A retry with the same `id` is not counted again."""
 
     value: Count = 1
-    id: UUID | None = None
+    id: ClientId | None = None
 
 
 class GaugeSample(_Sample):
@@ -67,7 +66,7 @@ class MeasurementSample(_Sample):
     """How long something took, in milliseconds. A retry with the same `id` is not noted again."""
 
     duration_ms: Duration
-    id: UUID | None = None
+    id: ClientId | None = None
 
 
 class CounterBody(RootModel[CounterSample | Annotated[list[CounterSample], _MANY]]):
@@ -125,7 +124,7 @@ class SuiteRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: UUID
+    id: ClientId
 
 
 class SuiteReply(BaseModel):
