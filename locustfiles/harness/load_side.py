@@ -78,8 +78,8 @@ class LoadSide:
         self._user_numbers = itertools.count()
         self._users = users
         self._ship = ship
-        self._user_errors = 0
-        self._user_errors_shipped = 0
+        self.user_errors = 0
+        self._errors_shipped = 0
         self._error_kinds: dict[str, bool] = {}
         self._lags_ms: list[float] = []
         self._process = psutil.Process(os.getpid())
@@ -142,7 +142,7 @@ class LoadSide:
         if getattr(error, _COUNTED, False):
             return
         setattr(error, _COUNTED, True)
-        self._user_errors += 1
+        self.user_errors += 1
         kind = f"{type(error).__name__} in {type(user).__name__}"
         if len(self._error_kinds) < MAX_ERROR_KINDS:
             self._error_kinds.setdefault(kind, False)
@@ -168,7 +168,7 @@ class LoadSide:
     def finish(self) -> None:
         """Ship everything that is left. Call it once, when no user runs any more."""
         self._ship_closed(None)
-        if self._user_errors > self._user_errors_shipped:
+        if self.user_errors > self._errors_shipped:
             self._ship_values(round(self.elapsed_s(), 3), {})
 
     def _ship_closed(self, now_us: int | None) -> None:
@@ -203,8 +203,8 @@ class LoadSide:
         for kind in [kind for kind, is_told in self._error_kinds.items() if not is_told]:
             self._error_kinds[kind] = True
             self._ship("annotation", {"t_s": t_s, "label": USER_ERRORS, "text": kind})
-        self._user_errors_shipped = self._user_errors
-        values[USER_ERRORS] = self._user_errors
+        self._errors_shipped = self.user_errors
+        values[USER_ERRORS] = self.user_errors
         self._ship("health", {"t_s": t_s, "source": self.source, "values": values})
 
     def _count_reconnect(self, _origin: str) -> None:

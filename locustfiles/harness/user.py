@@ -56,7 +56,7 @@ class FoundationUser(LeanHttpUser):
 
     def start(self, group: Any) -> Any:
         """Locust's start. An exception that ends the user is counted also where Locust tells nobody
-        of it: one of `on_stop`, or a RescheduleTask."""
+        of it: one of `on_stop`, or a task's InterruptTaskSet."""
         greenlet = super().start(group)
         greenlet.rawlink(self._note_end)
         return greenlet
