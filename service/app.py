@@ -29,8 +29,9 @@ from service.events.writer import WriterLimits
 from service.fastlane import FastLane
 from service.health import assess
 from service.log import Sparing
-from service.part import Base, Part
+from service.part import Base
 from service.parts import build_parts
+from service.recovery import Recovery
 from service.schema import Health
 from service.settings import Settings
 from service.slowlane import Ingredients, slow_lane
@@ -41,7 +42,6 @@ if sys.version_info < (3, 14):
     # FastAPI imports this with its first route, for 90 ms: once before the fork, not in each node.
     import pydantic.v1  # noqa: F401
 
-_RECOVERY_RETRY_S = 1.0
 _CLOSE_PART_S = 1.0
 
 
@@ -81,7 +81,7 @@ class Node:
         self.held = HeldBytes()
         self.connections: Callable[[], int] = lambda: 0
         self._refusal_lines = Sparing()
-        self._recoveries: list[asyncio.Task[None]] = []
+        self._recovery = Recovery(log)
 
     def count_connections(self, count: Callable[[], int]) -> None:
         """Where /metrics asks how many connections are open."""
@@ -90,7 +90,7 @@ class Node:
     def start(self) -> None:
         for part in self.parts:
             part.start()
-            self._recoveries.append(asyncio.create_task(self._recover(part)))
+        self._recovery.start(self.parts)
 
     def refused(self, error: FoundationError) -> None:
         """The protocol refused a request before any route was known."""
@@ -109,7 +109,8 @@ class Node:
             self.settings,
             self.store,
             self.meter,
-            {name: state for name, state in found.items() if state is not None},
+            {name: state for name, state in found.items() if state is not None}
+            | self._recovery.faults(),
             stopping=self.stopping.is_set(),
         )
 
@@ -123,10 +124,7 @@ class Node:
     async def close(self) -> None:
         """End the parts, then drain and checkpoint the store. Raises StorageError."""
         self.begin_shutdown()
-        for task in self._recoveries:
-            task.cancel()
-        if self._recoveries:
-            await asyncio.wait(self._recoveries, timeout=1.0)
+        await self._recovery.close()
         for part in self.parts:
             try:
                 async with asyncio.timeout(_CLOSE_PART_S):
@@ -134,18 +132,6 @@ class Node:
             except TimeoutError:
                 self.log.warning("a part did not end in time", part=part.name)
         await self.store.close()
-
-    async def _recover(self, part: Part) -> None:
-        """Read a part's state back from the log, again until it works."""
-        while True:
-            try:
-                await part.recover()
-                return
-            except FoundationError as error:
-                self.log.warning(
-                    "recovery postponed", part=part.name, code=error.code, error=str(error)
-                )
-            await asyncio.sleep(_RECOVERY_RETRY_S)
 
 
 async def open_node(settings: Settings, url: str, log: FilteringBoundLogger) -> Node:

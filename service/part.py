@@ -2,8 +2,8 @@
 
 `app.py` makes the parts and knows nothing else of them; a new one is a class here and a line there.
 A part keeps what it acknowledges in the log (events/own.py) and its state in memory. Life cycle:
-made (declares routes, opens nothing) -> `start` on the loop -> `recover`, again each second until
-it works -> `begin_shutdown` (end every wait) -> `close`, before the store closes.
+made (declares routes, opens nothing) -> `start` on the loop -> `recover`, again until it works
+(recovery.py) -> `begin_shutdown` (end every wait) -> `close`, before the store closes.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Part:
     async def recover(self) -> None:
         """Read state back from the log. Raises FoundationError: it is then called again.
 
-        Requests may come before it is done: answer them 503 (`Overloaded`) if they need the state.
+        Requests may come before it is done: if they need the state, hold them (`Readiness`).
         """
 
     def health(self) -> ComponentHealth | None:

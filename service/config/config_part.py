@@ -74,6 +74,8 @@ class ConfigPart(Part):
         return {PUT: ConfigWrite}
 
     async def _get(self, request: FastRequest) -> Answer:
+        if not self._config.is_ready:
+            await self._config.ready()
         reply = self._config.reply(request.path[_PREFIX_CHARS:])
         return Answer(200, reply, request.correlation_id or correlation.make())
 
@@ -85,6 +87,7 @@ class ConfigPart(Part):
         return Answer(200, change_reply(change), correlation_id)
 
     async def _updatable(self, request: FastRequest) -> Answer:
+        await self._config.ready()
         patterns, paths = self._config.updatable()
         return Answer(
             200,
@@ -103,6 +106,7 @@ class ConfigPart(Part):
         ) -> Response:
             """All values under a prefix, in order of path; `version` is the last change's seq."""
             given = only(request.query_params.multi_items(), "prefix")
+            await config.ready()
             version, replies = config.values(given.get("prefix", ""))
             body = b'{"version":%d,"values":[%s]}' % (version, b",".join(replies))
             return Response(body, media_type="application/json")
@@ -129,6 +133,7 @@ class ConfigPart(Part):
             `Last-Event-ID` goes before `after`; without either it starts at the next change.
             """
             start = feed_start(request.query_params.multi_items(), last_event_id)
+            await config.ready()
             end = config.last_seq()
             return feeds.open(end if start is None else start, end)
 
@@ -177,6 +182,7 @@ class ConfigPart(Part):
 
     def begin_shutdown(self) -> None:
         self._stopping.set()
+        self._config.begin_shutdown()
 
     async def close(self) -> None:
         await self._config.close()

@@ -5,8 +5,8 @@ stream's, compare-and-set is the store's `expected_version` (G4), and a change t
 outlives a crash (G1). Memory follows the log: it is changed when the event is on disk and before
 anybody is told, and never from a newer version to an older one.
 
-Life: made with the defaults -> `recover` reads the changes back; until then everything is answered
-503 -> `get`, `put` … -> `close`.
+Life: made with the defaults -> `recover` reads the changes back; until then `ready` waits ->
+`reply`, `put` … -> `begin_shutdown` -> `close`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Any, Final
 
+from pydantic import BaseModel, ConfigDict, Field
 from structlog.typing import FilteringBoundLogger
 
 from service.config.model import (
     MAX_PATHS,
     MAX_TABLE_BYTES,
     MAX_VALUE_BYTES,
+    PATH_PATTERN,
     ConfigTable,
     Defaults,
     Entry,
@@ -34,13 +36,13 @@ from service.errors import (
     ConfigNotFound,
     FoundationError,
     NotUpdatable,
-    Overloaded,
     PayloadTooLarge,
     VersionConflict,
 )
 from service.events.intake import workload_write
 from service.events.own_log import SNAPSHOT_EVERY, OwnLog
 from service.events.store import EventStore, Stored
+from service.readiness import Readiness
 from service.schema import ComponentHealth, Event
 from service.schema_config import ConfigWrite
 
@@ -61,6 +63,27 @@ class Change:
     duplicate: bool
 
 
+class _Changed(BaseModel):
+    """The data of a `config_changed`."""
+
+    model_config = ConfigDict(strict=True)
+
+    path: Annotated[str, Field(pattern=PATH_PATTERN)]
+    value: Any
+
+
+class _Saved(BaseModel):
+    """A row of a snapshot; its value is JSON text."""
+
+    model_config = ConfigDict(strict=True)
+
+    path: Annotated[str, Field(pattern=PATH_PATTERN)]
+    value: str
+    version: int
+    changed_at: int
+    seq: int
+
+
 class Configuration:
     """See the module. `changes` and `refused` (by error code) count since the start."""
 
@@ -79,7 +102,7 @@ class Configuration:
         self._defaults = defaults
         self._clock_us = clock_us
         self._table = ConfigTable(Defaults())
-        self._recovered = False
+        self._readiness = Readiness("the configuration")
         self._creating: Counter[str] = Counter()
         self._growing_bytes = 0
         self._own = OwnLog[Entry](
@@ -95,33 +118,42 @@ class Configuration:
 
     # Reads
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether `ready` has nothing to wait for."""
+        return self._readiness.is_ready
+
+    async def ready(self) -> None:
+        """Until the changes are read back. Raises Overloaded, ShuttingDown."""
+        await self._readiness.wait()
+
     def reply(self, path: str) -> bytes:
         """The `ConfigEntry` of one path as JSON. Raises InvalidInput, ConfigNotFound, Overloaded.
 
-        Hot: before the recovery the table is empty, so one look-up answers the usual case.
+        Hot: until the recovery is done the table is empty, so one look-up answers the usual case.
         """
         entry = self._table.entries.get(path)
         if entry is not None:
             return entry.reply
         check_path(path)
-        self._check_recovered()
+        self._readiness.check()
         raise ConfigNotFound(f"{path} has no value: GET /v1/config lists the paths that have one")
 
     def values(self, prefix: str) -> tuple[int, list[bytes]]:
         """The last change's seq, and the replies of all paths under `prefix`, in order."""
         check_prefix(prefix)
-        self._check_recovered()
+        self._readiness.check()
         return self._table.last_seq, [entry.reply for entry in self._table.under(prefix)]
 
     def updatable(self) -> tuple[tuple[str, ...], list[str]]:
         """The allowlist's patterns, and the existing paths that match one, in order."""
-        self._check_recovered()
+        self._readiness.check()
         paths = [entry.path for entry in self._table.under("") if entry.updatable]
         return self._table.allowlist.patterns, paths
 
     def last_seq(self) -> int:
         """Where the feed's end is now."""
-        self._check_recovered()
+        self._readiness.check()
         return self._own.last_seq
 
     def follow(self, after: int) -> AsyncIterator[Event]:
@@ -147,7 +179,7 @@ class Configuration:
 
     async def _put(self, path: str, asked: ConfigWrite, correlation_id: str) -> Change:
         check_path(path)
-        self._check_recovered()
+        await self.ready()
         value = canonical(asked.value)
         if len(value) > MAX_VALUE_BYTES:
             raise PayloadTooLarge(
@@ -226,13 +258,16 @@ class Configuration:
             lambda row: _restore(table, row), lambda event: _apply_event(table, event)
         )
         self._table = table
-        self._recovered = True
+        self._readiness.ready()
+
+    def begin_shutdown(self) -> None:
+        self._readiness.end()
 
     async def close(self) -> None:
         await self._own.close()
 
     def health(self) -> ComponentHealth:
-        if not self._recovered:
+        if not self.is_ready:
             return ComponentHealth(status="degraded", detail="reading the changes back: wait")
         table = self._table
         share = max(len(table) / MAX_PATHS, table.size_bytes / MAX_TABLE_BYTES)
@@ -247,10 +282,6 @@ class Configuration:
         """Paths, and the bytes of their values."""
         return len(self._table), self._table.size_bytes
 
-    def _check_recovered(self) -> None:
-        if not self._recovered:
-            raise Overloaded("the configuration is still being read back from the log: try again")
-
 
 def stream_of(path: str) -> str:
     """The own stream whose version is the path's."""
@@ -264,8 +295,9 @@ def _version_of(stored: Stored) -> int:
 
 def _apply_event(table: ConfigTable, event: Event) -> None:
     assert event.stream_version is not None, "every change is in a stream"
-    value = canonical(event.data["value"])
-    table.apply(event.data["path"], value, event.stream_version, event.created_at, event.seq)
+    changed = _Changed.model_validate(event.data)
+    value = canonical(changed.value)
+    table.apply(changed.path, value, event.stream_version, event.created_at, event.seq)
 
 
 def _row(entry: Entry) -> Mapping[str, object]:
@@ -280,12 +312,9 @@ def _row(entry: Entry) -> Mapping[str, object]:
 
 
 def _restore(table: ConfigTable, row: Mapping[str, object]) -> None:
-    path, value, version, changed_at, seq = (
-        row[name] for name in ("path", "value", "version", "changed_at", "seq")
-    )
-    assert isinstance(path, str) and isinstance(value, str)
-    assert isinstance(version, int) and isinstance(changed_at, int) and isinstance(seq, int)
-    table.apply(path, value.encode("utf-8"), version, changed_at, seq)
+    saved = _Saved.model_validate(row)
+    value = saved.value.encode("utf-8")
+    table.apply(saved.path, value, saved.version, saved.changed_at, saved.seq)
 
 
 def change_reply(change: Change) -> bytes:

@@ -17,7 +17,8 @@ is known changes nothing (parts compare versions).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import orjson
@@ -127,7 +128,9 @@ class OwnLog(Generic[E]):
     ) -> None:
         """Hand over the newest snapshot's rows, then the events behind it in order of seq.
 
-        Raises as the store's query; may then be called again, with an empty state.
+        A pydantic ValidationError of `restore` or `apply` becomes a StorageError: what is in the
+        log is of another version. Raises as the store's query; may then be called again, with an
+        empty state.
         """
         last, saved, unsaved = 0, 0, 0
         newest = await newest_own(self._store, self._snapshot)
@@ -139,10 +142,12 @@ class OwnLog(Generic[E]):
             async for event in parts:
                 rows = _part(event).rows
                 saved += len(rows)
-                for row in rows:
-                    restore(row)
+                with _of_this_form(event):
+                    for row in rows:
+                        restore(row)
         async for event in own_events(self._store, self._types, last):
-            apply(event)
+            with _of_this_form(event):
+                apply(event)
             last = event.seq
             unsaved += 1
         self.last_seq = last
@@ -230,9 +235,17 @@ class OwnLog(Generic[E]):
 
 
 def _part(event: Event) -> _Part:
-    try:
+    with _of_this_form(event):
         return _Part.model_validate(event.data)
+
+
+@contextmanager
+def _of_this_form(event: Event) -> Iterator[None]:
+    """Raises StorageError for what another version of the node wrote."""
+    try:
+        yield
     except ValidationError as error:
         raise StorageError(
-            f"the snapshot at seq {event.seq} is of another version of the node: {error}"
+            f"the own event at seq {event.seq} ({event.type}) is not of the form that this version writes: "
+            f"start the version that wrote it ({error.error_count()} faults)"
         ) from None

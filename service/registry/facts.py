@@ -8,10 +8,10 @@ once per registration: its id follows from that of the registration.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
-from uuid import UUID
+from typing import Annotated, Any, Final, Literal
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.events.intake import derived_id, workload_write
 from service.events.store import Write
@@ -26,6 +26,34 @@ LOST: Final = "service_lost"
 TYPES: Final = (REGISTERED, UNREGISTERED, LOST)
 
 Registrations = dict[Key, Registration]
+
+
+class _Named(BaseModel):
+    """What every event of the registry says."""
+
+    model_config = ConfigDict(strict=True)
+
+    namespace: str
+    name: str
+
+
+class _Registered(_Named):
+    owner: str
+    url: str | None
+    metadata: dict[str, Any]
+    lease_s: int
+
+
+class _Saved(_Named):
+    """A row of a snapshot; its metadata is JSON text."""
+
+    owner: str
+    url: str | None
+    metadata: str
+    lease_s: int
+    version: int
+    id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    registered_at: int
 
 
 def stream_of(key: Key) -> str:
@@ -79,22 +107,26 @@ def end_write(
 
 
 def apply(registrations: Registrations, event: Event) -> None:
-    """One event read back from the log; one that is known already changes nothing."""
+    """One event read back from the log; one that is known already changes nothing.
+
+    Raises pydantic's ValidationError for data of another form.
+    """
     assert event.stream_version is not None, "every event of the registry is in a stream"
-    data = event.data
-    key = Key(data["namespace"], data["name"])
+    named = _Named.model_validate(event.data)
+    key = Key(named.namespace, named.name)
     current = registrations.get(key)
     if current is not None and current.version >= event.stream_version:
         return
     if event.type != REGISTERED:
         registrations.pop(key, None)
         return
+    data = _Registered.model_validate(event.data)
     registrations[key] = Registration(
         key=key,
-        owner=data["owner"],
-        url=data["url"],
-        metadata=orjson.dumps(data["metadata"], option=orjson.OPT_SORT_KEYS),
-        lease_s=data["lease_s"],
+        owner=data.owner,
+        url=data.url,
+        metadata=orjson.dumps(data.metadata, option=orjson.OPT_SORT_KEYS),
+        lease_s=data.lease_s,
         version=event.stream_version,
         id=event.id.bytes,
         registered_at=event.created_at,
@@ -117,32 +149,16 @@ def row(registration: Registration) -> Mapping[str, object]:
 
 
 def restore(registrations: Registrations, saved: Mapping[str, object]) -> None:
-    """One row of a snapshot."""
-    namespace, name, owner, metadata, id_ = (
-        _text(saved[field]) for field in ("namespace", "name", "owner", "metadata", "id")
-    )
-    lease_s, version, registered_at = (
-        _number(saved[field]) for field in ("lease_s", "version", "registered_at")
-    )
-    url = saved["url"]
-    key = Key(namespace, name)
+    """One row of a snapshot. Raises pydantic's ValidationError for what is none."""
+    kept = _Saved.model_validate(saved)
+    key = Key(kept.namespace, kept.name)
     registrations[key] = Registration(
         key=key,
-        owner=owner,
-        url=None if url is None else _text(url),
-        metadata=metadata.encode("utf-8"),
-        lease_s=lease_s,
-        version=version,
-        id=UUID(hex=id_).bytes,
-        registered_at=registered_at,
+        owner=kept.owner,
+        url=kept.url,
+        metadata=kept.metadata.encode("utf-8"),
+        lease_s=kept.lease_s,
+        version=kept.version,
+        id=bytes.fromhex(kept.id),
+        registered_at=kept.registered_at,
     )
-
-
-def _text(value: object) -> str:
-    assert isinstance(value, str), value
-    return value
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, int), value
-    return value

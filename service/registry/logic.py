@@ -8,8 +8,8 @@ One change of a name at a time: whoever changes it holds its turn until the even
 wait and then look again. So of two owners who race exactly one wins, and the log tells of a name's
 loss before its next registration.
 
-Life: made -> `start` begins the sweeper -> `recover`; until then everything is answered 503 ->
-`register`, `unregister`, reads -> `close`.
+Life: made -> `start` begins the sweeper -> `recover`; until then `ready` waits -> `register`,
+`unregister`, reads -> `begin_shutdown` -> `close`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from service.errors import (
     FoundationError,
     NotFound,
     NotOwner,
-    Overloaded,
     PayloadTooLarge,
     RegistrationEnded,
     RegistryFull,
@@ -36,6 +35,7 @@ from service.errors import (
 from service.events.intake import make_correlation_id
 from service.events.own_log import SNAPSHOT_EVERY, OwnLog
 from service.events.store import EventStore, Stored, Write
+from service.readiness import Readiness
 from service.registry import facts
 from service.registry.model import (
     MAX_DIRECTORY_BYTES,
@@ -82,7 +82,7 @@ class Registry:
         self._monotonic_s = monotonic_s
         self._log = log
         self._directory = Directory()
-        self._recovered = False
+        self._readiness = Readiness("the registry")
         self._turns = Turns()
         self._growing_bytes = 0
         self._stirred = asyncio.Event()
@@ -101,9 +101,13 @@ class Registry:
 
     # Reads
 
+    async def ready(self) -> None:
+        """Until the registrations are read back. Raises Overloaded, ShuttingDown."""
+        await self._readiness.wait()
+
     def lookup(self, key: Key) -> Entry:
         """The entry of a name. Raises NotFound, Overloaded. Changes nothing (X-23)."""
-        self._check_recovered()
+        self._readiness.check()
         entry = self._directory.find(key, self._monotonic_s())
         if entry is None:
             raise _not_found(key)
@@ -111,12 +115,12 @@ class Registry:
 
     def services(self, namespace: str) -> list[Entry]:
         """The entries of a namespace in order of name."""
-        self._check_recovered()
+        self._readiness.check()
         return list(self._directory.under(namespace, self._monotonic_s()))
 
     def last_seq(self) -> int:
         """Where the feeds' end is now."""
-        self._check_recovered()
+        self._readiness.check()
         return self._own.last_seq
 
     async def follow(self, namespace: str, after: int) -> AsyncGenerator[Event, None]:
@@ -136,7 +140,7 @@ class Registry:
         Raises AlreadyRegistered, RegistrationEnded, RegistryFull, PayloadTooLarge, IdConflict and
         what the store raises.
         """
-        self._check_recovered()
+        await self.ready()
         metadata = orjson.dumps(asked.metadata, option=orjson.OPT_SORT_KEYS)
         if len(metadata) > MAX_METADATA_BYTES:
             raise PayloadTooLarge(
@@ -199,7 +203,7 @@ class Registry:
 
     async def unregister(self, key: Key, owner: str, correlation_id: str) -> Entry:
         """End a registration; the entry that it was. Raises NotFound, NotOwner."""
-        self._check_recovered()
+        await self.ready()
         await self._turns.wait(key)
         entry = self._directory.find(key, self._monotonic_s())
         if entry is None:
@@ -309,8 +313,11 @@ class Registry:
         self._directory = Directory()
         for registration in found.values():
             self._directory.put(self._entry(registration))
-        self._recovered = True
+        self._readiness.ready()
         self._stirred.set()
+
+    def begin_shutdown(self) -> None:
+        self._readiness.end()
 
     async def close(self) -> None:
         if self._sweeper is not None:
@@ -322,7 +329,7 @@ class Registry:
         return len(self._directory)
 
     def health(self) -> ComponentHealth:
-        if not self._recovered:
+        if not self._readiness.is_ready:
             return ComponentHealth(status="degraded", detail="reading registrations back: wait")
         directory = self._directory
         share = max(len(directory) / MAX_ENTRIES, directory.size_bytes / MAX_DIRECTORY_BYTES)
@@ -336,10 +343,6 @@ class Registry:
                 status="degraded", detail=f"{detail}: {share:.0%} of what it may hold"
             )
         return ComponentHealth(status="up", detail=detail)
-
-    def _check_recovered(self) -> None:
-        if not self._recovered:
-            raise Overloaded("the registry is still being read back from the log: try again")
 
 
 def _registration(key: Key, asked: RegistryWrite, metadata: bytes, stored: Stored) -> Registration:

@@ -69,6 +69,7 @@ class RegistryPart(Part):
         async def list_services(namespace: Namespace) -> Response:
             """The services of a namespace whose leases have not ended, in order of name."""
             check_namespace(namespace)
+            await registry.ready()
             services = [orjson.Fragment(entry_reply(one)) for one in registry.services(namespace)]
             body = orjson.dumps({"namespace": namespace, "services": services})
             return Response(body, media_type=_JSON)
@@ -93,13 +94,16 @@ class RegistryPart(Part):
             """
             check_namespace(namespace)
             start = feed_start(request.query_params.multi_items(), last_event_id)
+            await registry.ready()
             end = registry.last_seq()
             return self._feeds(namespace).open(end if start is None else start, end)
 
         @router.get("/{namespace}/{name}", response_model=RegistryEntry, responses=problems(404))
         async def look_up(namespace: Namespace, name: ServiceName) -> Response:
             """One service, if it is registered and its lease has not ended. Changes nothing."""
-            entry = registry.lookup(check_key(namespace, name))
+            key = check_key(namespace, name)
+            await registry.ready()
+            entry = registry.lookup(key)
             return Response(entry_reply(entry), media_type=_JSON)
 
         @router.put(
@@ -164,6 +168,7 @@ class RegistryPart(Part):
 
     def begin_shutdown(self) -> None:
         self._stopping.set()
+        self._registry.begin_shutdown()
 
     async def close(self) -> None:
         await self._registry.close()

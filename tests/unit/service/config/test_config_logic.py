@@ -26,8 +26,10 @@ from service.errors import (
     NotUpdatable,
     Overloaded,
     PayloadTooLarge,
+    StorageError,
     VersionConflict,
 )
+from service.events.intake import workload_write
 from service.events.sqlite import SqliteEventStore, wall_clock_us
 from service.events.store import EventQuery
 from service.schema_config import ConfigWrite
@@ -262,7 +264,9 @@ async def test_a_retry_is_answered_though_there_is_no_room_or_leave_any_more(
         await put(stricter, "limits/a", "x" * 500)
 
 
-async def test_before_the_recovery_nothing_is_answered(store: SqliteEventStore) -> None:
+async def test_before_the_recovery_reads_are_refused_and_changes_wait_for_it(
+    store: SqliteEventStore,
+) -> None:
     config = Configuration(store, DEFAULTS, wall_clock_us, structlog.get_logger())
     for read in (
         lambda: config.reply("features/x"),
@@ -272,9 +276,37 @@ async def test_before_the_recovery_nothing_is_answered(store: SqliteEventStore) 
     ):
         with pytest.raises(Overloaded):
             read()
-    with pytest.raises(Overloaded):
-        await put(config, "features/x", 1)
     assert config.health().status == "degraded"
+    change = asyncio.create_task(put(config, "features/x", 1))
+    reader = asyncio.create_task(config.ready())
+    await asyncio.sleep(0)
+    assert not change.done() and not reader.done()
+    await config.recover()
+    async with asyncio.timeout(GUARD_S):
+        await reader
+    assert (await change).version == 1
+    await config.close()
+
+
+@pytest.mark.parametrize(
+    "data", [{"path": "features/x"}, {"path": 5, "value": 1}, {"path": "no spaces", "value": 1}]
+)
+async def test_an_own_event_of_another_form_stops_the_recovery_with_a_remedy(
+    store: SqliteEventStore, data: dict[str, object]
+) -> None:
+    await store.append(
+        workload_write(
+            id=new_id().bytes,
+            type=logic.CONFIG_CHANGED,
+            data=data,
+            client={},
+            correlation_id="correlation",
+            created_at=1,
+            stream=logic.stream_of("features/x"),
+        )
+    )
+    with pytest.raises(StorageError, match="start the version that wrote it"):
+        await opened(store)
 
 
 @pytest.mark.parametrize("every", [7, 1_000])

@@ -276,7 +276,7 @@ async def test_a_snapshot_of_another_form_is_refused_with_its_place(
             stream="$book",
         )
     )
-    with pytest.raises(StorageError, match="snapshot at seq 1"):
+    with pytest.raises(StorageError, match=r"seq 1 \(book_snapshot\)"):
         await read_back(store)
 
 

@@ -26,6 +26,7 @@ from service.errors import (
     RegistryFull,
     StorageError,
 )
+from service.events.intake import workload_write
 from service.events.sqlite import SqliteEventStore, wall_clock_us
 from service.events.store import EventQuery, Stored, Write
 from service.registry import facts, logic, turn
@@ -480,18 +481,43 @@ async def test_a_restart_brings_registrations_back_with_a_fresh_lease(
     await registry.close()
 
 
-async def test_before_the_recovery_nothing_is_answered(
+async def test_before_the_recovery_reads_are_refused_and_changes_wait_for_it(
     store: SqliteEventStore, clock: Clock
 ) -> None:
     registry = Registry(store, wall_clock_us, structlog.get_logger(), monotonic_s=clock)
     for read in (lambda: registry.lookup(KEY), lambda: registry.services("ns"), registry.last_seq):
         with pytest.raises(Overloaded):
             read()
-    with pytest.raises(Overloaded):
-        await register(registry)
-    with pytest.raises(Overloaded):
-        await registry.unregister(KEY, "a", "c")
     assert registry.health().status == "degraded"
+    registering = asyncio.create_task(register(registry))
+    ending = asyncio.create_task(registry.unregister(Key("a", "absent"), "a", "c"))
+    await asyncio.sleep(0)
+    assert not registering.done() and not ending.done()
+    async with asyncio.timeout(GUARD_S):
+        await registry.recover()
+        await registering
+        with pytest.raises(NotFound):
+            await ending
+    await registry.close()
+
+
+@pytest.mark.parametrize("data", [{"namespace": "a"}, {"namespace": "a", "name": "b", "owner": 5}])
+async def test_an_own_event_of_another_form_stops_the_recovery_with_a_remedy(
+    store: SqliteEventStore, clock: Clock, data: dict[str, object]
+) -> None:
+    await store.append(
+        workload_write(
+            id=uuid_utils.uuid7().bytes,
+            type=facts.REGISTERED,
+            data=data,
+            client={},
+            correlation_id="correlation",
+            created_at=1,
+            stream=facts.stream_of(Key("a", "b")),
+        )
+    )
+    with pytest.raises(StorageError, match="start the version that wrote it"):
+        await opened(store, clock)
 
 
 async def test_a_namespace_s_feed_holds_its_own_events_alone(registry: Registry) -> None:
