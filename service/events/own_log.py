@@ -246,6 +246,6 @@ def _of_this_form(event: Event) -> Iterator[None]:
         yield
     except ValidationError as error:
         raise StorageError(
-            f"the own event at seq {event.seq} ({event.type}) is not of the form that this version writes: "
-            f"start the version that wrote it ({error.error_count()} faults)"
+            f"the own event at seq {event.seq} ({event.type}) is not of the form that this version "
+            f"writes: start the version that wrote it ({error.error_count()} faults)"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -17,6 +18,9 @@ import orjson
 import pytest
 import uuid_utils
 
+from service.config.logic import CONFIG_CHANGED, stream_of
+from service.events.intake import workload_write
+from service.events.sqlite import SqliteEventStore
 from service.schema import Event, Problem
 from service.schema_config import ConfigChange, ConfigEntry, ConfigUpdatable, ConfigValues
 from service.server import NodeExit
@@ -45,12 +49,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 
 @contextmanager
 def client_of(node: NodeProcess) -> Iterator[httpx.Client]:
-    """A client of a node that has read its configuration back."""
+    """A client of a node that may still be reading its configuration back: nothing is refused."""
     with httpx.Client(base_url=node.url, timeout=GUARD_S, trust_env=False) as client:
-        deadline_s = time.monotonic() + GUARD_S
-        while (response := client.get("/v1/config")).status_code == 503:
-            assert response.headers["retry-after"] and time.monotonic() < deadline_s
-            time.sleep(0.01)
+        assert client.get("/v1/config").status_code == 200
         yield client
 
 
@@ -363,6 +364,39 @@ def test_a_clean_restart_keeps_every_value(tmp_path: Path) -> None:
     with running(tmp_path / "data") as node, client_of(node) as http:
         assert http.get("/v1/config").json() == before
         assert changed(http, "features/dark_mode", 20).version == 21
+
+
+async def store_a_change_of_another_form(data: Path) -> None:
+    data.mkdir()
+    store = await SqliteEventStore.open(data / "events.db", node="node-1")
+    await store.append(
+        workload_write(
+            id=uuid_utils.uuid7().bytes,
+            type=CONFIG_CHANGED,
+            data={"path": "features/dark_mode"},
+            client={},
+            correlation_id="c",
+            created_at=1,
+            stream=stream_of("features/dark_mode"),
+        )
+    )
+    await store.close()
+
+
+def test_changes_of_another_form_make_the_node_down_and_say_so_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    asyncio.run(store_a_change_of_another_form(data))
+    with running(data) as node, httpx.Client(base_url=node.url, trust_env=False) as http:
+        deadline_s = time.monotonic() + GUARD_S
+        while (health := http.get("/health")).status_code == 200:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        component = health.json()["components"]["config"]
+        assert component["status"] == "down"
+        assert "start the version that wrote it" in component["detail"]
+        assert http.get("/v1/registry/any").status_code == 200, "other parts serve"
+        assert node.stop() == NodeExit.CLEAN
+    assert node.log.count("recovery postponed") == 1
 
 
 @pytest.mark.parametrize("content", ["[values]\nx = nan", None])

@@ -31,7 +31,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 @pytest.fixture(scope="module")
 def http(node: NodeProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=node.url, timeout=GUARD_S, trust_env=False) as client:
-        until(lambda: client.get("/v1/registry/any").status_code == 200)
+        assert client.get("/v1/registry/any").status_code == 200, "the first request is served"
         yield client
 
 
