@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
+from locustfiles.harness.api.reply import document, number, whole
 from locustfiles.harness.caller import Caller, write_id_of
 from locustfiles.harness.http.response import Response
 
@@ -32,8 +33,10 @@ class AnalyticsClient:
         caller = self._caller
 
         def read(reply: Response) -> AnalyticsPass:
-            fields = orjson.loads(reply.content)
-            return AnalyticsPass(fields["processed"], fields["lag_events"], fields["lag_s"])
+            fields = document(reply)
+            return AnalyticsPass(
+                whole(fields, "processed"), whole(fields, "lag_events"), number(fields, "lag_s")
+            )
 
         return caller.send(
             "POST",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from locustfiles.harness.api.reply import Fields, document, rows, text, texts, whole
 from locustfiles.harness.caller import Caller, Mismatch, write_id_of
 from locustfiles.harness.http.response import Response
 
@@ -35,7 +36,7 @@ class ConfigClient:
         caller = self._caller
 
         def read(reply: Response) -> ConfigEntry:
-            return _entry(orjson.loads(reply.content), path)
+            return _entry(document(reply), path)
 
         return caller.send(
             "GET",
@@ -56,14 +57,14 @@ class ConfigClient:
         intended_us: int | None = None,
     ) -> ConfigEntry | None:
         """Write a value; with `expected_version` only if it still has that one."""
-        key, text = write_id_of(write_id)
-        body: dict[str, Any] = {"id": text, "value": value}
+        key, key_text = write_id_of(write_id)
+        body: dict[str, Any] = {"id": key_text, "value": value}
         if expected_version is not None:
             body["expected_version"] = expected_version
         caller = self._caller
 
         def read(reply: Response) -> ConfigEntry:
-            return _entry(orjson.loads(reply.content), path)
+            return _entry(document(reply), path)
 
         return caller.send(
             "PUT",
@@ -82,7 +83,7 @@ class ConfigClient:
         caller = self._caller
 
         def read(reply: Response) -> list[ConfigEntry]:
-            return [_entry(each, each["path"]) for each in orjson.loads(reply.content)["values"]]
+            return [_entry(each, text(each, "path")) for each in rows(document(reply), "values")]
 
         return caller.send(
             "GET",
@@ -97,15 +98,12 @@ class ConfigClient:
         caller = self._caller
 
         def read(reply: Response) -> list[str]:
-            return [str(path) for path in orjson.loads(reply.content)["paths"]]
+            return texts(document(reply), "paths")
 
         return caller.send("GET", caller.url(node, UPDATABLE_NAME), UPDATABLE_NAME, read)
 
 
-def _entry(fields: dict[str, Any], path: str) -> ConfigEntry:
+def _entry(fields: Fields, path: str) -> ConfigEntry:
     if fields["path"] != path:
         raise Mismatch("another path")
-    version = fields["version"]
-    if not isinstance(version, int):
-        raise TypeError
-    return ConfigEntry(path, fields["value"], version)
+    return ConfigEntry(path, fields["value"], whole(fields, "version"))

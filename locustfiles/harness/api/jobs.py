@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 
+from locustfiles.harness.api.reply import document, text
 from locustfiles.harness.caller import NOTHING, Caller, Mismatch, write_id_of
 from locustfiles.harness.http.response import Response
 
@@ -28,9 +29,11 @@ KINDS: tuple[JobKind, ...] = (
     "backup_creation",
 )
 
+STATES = ("queued", "running", "completed", "failed")
+
 
 class Job(NamedTuple):
-    """A job's state: queued, running, completed or failed."""
+    """`state` is one of STATES, `kind` one of KINDS."""
 
     id: bytes
     kind: str
@@ -56,14 +59,14 @@ class JobClient:
         write_id: bytes | None = None,
     ) -> Job | None:
         """Queue one job; it is on disk when this returns."""
-        key, text = write_id_of(write_id)
+        key, key_text = write_id_of(write_id)
         caller = self._caller
         return caller.send(
             "POST",
             caller.url(node, JOBS_NAME),
             JOBS_NAME,
             lambda reply: _job(reply, key),
-            body=orjson.dumps({"id": text, "kind": kind, "payload": payload or NOTHING}),
+            body=orjson.dumps({"id": key_text, "kind": kind, "payload": payload or NOTHING}),
             write_id=key,
         )
 
@@ -80,7 +83,10 @@ class JobClient:
 
 
 def _job(reply: Response, key: bytes) -> Job:
-    fields = orjson.loads(reply.content)
-    if UUID(fields["id"]).bytes != key:
+    fields = document(reply)
+    if UUID(text(fields, "id")).bytes != key:
         raise Mismatch("another id")
-    return Job(key, fields["kind"], fields["state"])
+    kind, state = text(fields, "kind"), text(fields, "state")
+    if kind not in KINDS or state not in STATES:
+        raise Mismatch("an unknown kind or state")
+    return Job(key, kind, state)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from locustfiles.harness.api.reply import document, number, rows, table, text, whole
 from locustfiles.harness.caller import NOTHING, Caller, Mismatch, write_id_of
 from locustfiles.harness.http.response import Response
 
@@ -40,8 +41,8 @@ class TelemetryClient:
         node: str | None = None,
     ) -> bool | None:
         """Add to a counter; a retry of the same request is not counted again."""
-        _, text = write_id_of(None)
-        body = {"id": text, "path": path, "value": value, "tags": tags}
+        _, key_text = write_id_of(None)
+        body = {"id": key_text, "path": path, "value": value, "tags": tags}
         return self._emit(COUNTERS_NAME, body, node)
 
     def gauge(
@@ -59,8 +60,8 @@ class TelemetryClient:
         node: str | None = None,
     ) -> bool | None:
         """Add one measured duration."""
-        _, text = write_id_of(None)
-        body = {"id": text, "path": path, "duration_ms": duration_ms, "tags": tags}
+        _, key_text = write_id_of(None)
+        body = {"id": key_text, "path": path, "duration_ms": duration_ms, "tags": tags}
         return self._emit(MEASUREMENTS_NAME, body, node)
 
     def counters(
@@ -75,10 +76,11 @@ class TelemetryClient:
 
         def read(reply: Response) -> dict[str, float]:
             found: dict[str, float] = {}
-            for series in orjson.loads(reply.content)["counters"]:
-                if not tags.items() <= series["tags"].items():
+            for series in rows(document(reply), "counters"):
+                if not tags.items() <= table(series, "tags").items():
                     continue
-                found[series["path"]] = found.get(series["path"], 0) + series["value"]
+                counted = text(series, "path")
+                found[counted] = found.get(counted, 0) + number(series, "value")
             return found
 
         params = None if prefix is None else {"prefix": prefix}
@@ -89,27 +91,29 @@ class TelemetryClient:
         caller = self._caller
 
         def read(reply: Response) -> int:
-            found = orjson.loads(reply.content)["measurements"]
-            return sum(series["count"] for series in found if series["path"] == path)
+            found = rows(document(reply), "measurements")
+            return sum(whole(one, "count") for one in found if text(one, "path") == path)
 
         params = {"prefix": path}
         return caller.send("GET", caller.url(node, ALL_NAME), ALL_NAME, read, params=params)
 
     def run_test_suite(self, *, node: str | None = None) -> TestSuite | None:
         """Have the node run its small test job and measure it."""
-        key, text = write_id_of(None)
+        key, key_text = write_id_of(None)
         caller = self._caller
 
         def read(reply: Response) -> TestSuite:
-            fields = orjson.loads(reply.content)
-            return TestSuite(fields["tests"], fields["failures"], fields["duration_ms"])
+            fields = document(reply)
+            return TestSuite(
+                whole(fields, "tests"), whole(fields, "failures"), number(fields, "duration_ms")
+            )
 
         return caller.send(
             "POST",
             caller.url(node, TEST_SUITE_NAME),
             TEST_SUITE_NAME,
             read,
-            body=orjson.dumps({"id": text}),
+            body=orjson.dumps({"id": key_text}),
             write_id=key,
         )
 
@@ -117,8 +121,9 @@ class TelemetryClient:
         caller = self._caller
 
         def read(reply: Response) -> bool:
-            fields = orjson.loads(reply.content)
-            if fields["accepted"] + fields.get("duplicates", 0) != 1:
+            fields = document(reply)
+            duplicates = whole(fields, "duplicates") if "duplicates" in fields else 0
+            if whole(fields, "accepted") + duplicates != 1:
                 raise Mismatch("another count")
             return True
 

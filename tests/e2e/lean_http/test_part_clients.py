@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -103,6 +104,28 @@ def test_an_analytics_pass_reads_on(client: Client, node: str) -> None:
             b'{"id": "0190f3a0-0000-7000-8000-00000000000b", "kind": "k", "state": "queued"}',
         ),
         (("analytics.run_pass",), b'{"processed": 1}'),
+        # A type that is not the promised one would raise in the scenario instead.
+        (("config.get", "a/b"), b'{"path": "a/b", "value": 1, "version": true}'),
+        (("config.all",), b'{"values": [{"path": ["a"], "value": 1, "version": 1}]}'),
+        (("config.all",), b'{"values": {"a": 1}}'),
+        (("config.updatable",), b'{"paths": "abc"}'),
+        (("config.updatable",), b'{"paths": [1]}'),
+        (("telemetry.count", "a"), b'{"accepted": true}'),
+        (("telemetry.count", "a"), b'{"accepted": 1, "duplicates": "0"}'),
+        (("telemetry.counters",), b'{"counters": [{"path": "a", "tags": {}, "value": "1"}]}'),
+        (("telemetry.counters",), b'{"counters": [{"path": "a", "tags": [], "value": 1}]}'),
+        (("telemetry.counters",), b'{"counters": [{"path": 5, "tags": {}, "value": 1}]}'),
+        (("telemetry.counters",), b'{"counters": [5]}'),
+        (("telemetry.measured", "a"), b'{"measurements": [{"path": "a", "count": null}]}'),
+        (("telemetry.measured", "a"), b'{"measurements": [{"path": "a", "count": -1}]}'),
+        (("telemetry.run_test_suite",), b'{"tests": "45", "failures": 0, "duration_ms": 1}'),
+        (("telemetry.run_test_suite",), b'{"tests": 45, "failures": 0, "duration_ms": 1e400}'),
+        (("jobs.submit", "email_delivery"), b'{"id": 5, "kind": "k", "state": "queued"}'),
+        (("jobs.submit", "email_delivery"), b'"queued"'),
+        (("analytics.run_pass",), b'{"processed": "1", "lag_events": 0, "lag_s": 0.0}'),
+        (("analytics.run_pass",), b'{"processed": 1, "lag_events": 0.5, "lag_s": 0.0}'),
+        (("analytics.run_pass",), b'{"processed": 1, "lag_events": 0, "lag_s": null}'),
+        (("analytics.run_pass",), b'{"processed": 1, "lag_events": 0, "lag_s": 1e300}'),
     ],
 )
 def test_a_good_status_with_a_wrong_reply_is_a_failed_check(
@@ -114,3 +137,23 @@ def test_a_good_status_with_a_wrong_reply_is_a_failed_check(
     assert client.outcomes() == ["check"]
     (event,) = client.state()["events"]
     assert event["exception"].startswith("WrongReply: the reply of ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "outcome"),
+    [
+        ('"email_delivery"', '"running"', "ok"),
+        ('"email_delivery"', '"lost"', "check"),
+        ('"email_delivery"', "null", "check"),
+        ('"coffee"', '"running"', "check"),
+        ("[]", '"running"', "check"),
+    ],
+)
+def test_a_job_is_in_a_state_that_there_is(
+    client: Client, serve: Serve, kind: str, state: str, outcome: str
+) -> None:
+    body = f'{{"id": "{UUID(WRITE_ID)}", "kind": {kind}, "state": {state}}}'.encode()
+    server = serve(lambda peer: peer.serve(answer(body)))
+    reply = client.call("jobs.get", job=WRITE_ID, nodes=[server.url])
+    assert reply["raised"] is None
+    assert client.outcomes() == [outcome]
