@@ -16,8 +16,9 @@ An endpoint that is down, hangs or answers nonsense costs only its own samples: 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import gevent
@@ -33,7 +34,7 @@ from locustfiles.harness.http.session import LeanHttpSession
 from locustfiles.harness.target import Node
 from results.errors import ExpositionError
 from results.exposition import MAX_PAGE_CHARACTERS, parse
-from results.scrape import Page, foundation_values, general_values
+from results.scrape import UP, Page, foundation_values, general_values
 from results.timeline import TargetSample
 
 INTERVAL_S = 1.0
@@ -42,9 +43,6 @@ TIMEOUT_S = 0.8
 
 CHECK_TIMEOUT_S = 5.0
 """Before the load a first connection may take its time."""
-
-UP = "up"
-"""1 where the page of that second was read, else 0 and no other value."""
 
 Derive = Callable[[Page, Page, float], Mapping[str, float]]
 """Two pages and the seconds between them -> the values of a `TargetSample`."""
@@ -74,10 +72,18 @@ class Endpoint:
 def endpoints(nodes: Sequence[Node], token: str | None, urls: Sequence[str]) -> list[Endpoint]:
     """Of the nodes under load, and of the services that `--target-metrics` names.
 
-    The token is the nodes' own: nobody else is sent it.
+    The token is the nodes' own: nobody else is sent it. Those of one name (every node is `node-1`
+    unless told otherwise) are told apart by host and port.
     """
     own = [Endpoint(node.name, f"{node.url}/metrics", foundation_values, token) for node in nodes]
-    return own + [Endpoint(parse_origin(url).label, url, general_values) for url in urls]
+    found = own + [Endpoint(parse_origin(url).label, url, general_values) for url in urls]
+    names = Counter(endpoint.node for endpoint in found)
+    return [
+        replace(one, node=f"{one.node} ({parse_origin(one.url).label})")
+        if names[one.node] > 1
+        else one
+        for one in found
+    ]
 
 
 def require_readable(asked: Sequence[Endpoint]) -> None:

@@ -186,6 +186,21 @@ def test_only_the_nodes_are_sent_their_token_and_a_query_is_never_shown() -> Non
     assert b"authorization" not in without.lower()
 
 
+def test_nodes_of_one_name_are_told_apart() -> None:
+    urls = [f"http://127.0.0.1:{port}" for port in (8001, 8002, 8003)]
+    nodes = [Node(name, url, ()) for name, url in zip(("a", "node-1", "node-1"), urls, strict=True)]
+    others = ["http://127.0.0.1:9100/metrics"]
+    assert [one.node for one in endpoints(nodes, None, others)] == [
+        "a",
+        "node-1 (127.0.0.1:8002)",
+        "node-1 (127.0.0.1:8003)",
+        "127.0.0.1:9100",
+    ]
+    named_so = [Node("127.0.0.1:9100", urls[0], ())]
+    names = {one.node for one in endpoints(named_so, None, others)}
+    assert len(names) == 2, names
+
+
 def test_an_endpoint_without_metrics_is_bad_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampler, "CHECK_TIMEOUT_S", 0.3)
     with serving(page(GAUGE)) as server:
