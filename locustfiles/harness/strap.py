@@ -36,12 +36,14 @@ from locust.web import WebUI
 
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
+from locustfiles.harness.declared import DeclaredUsers
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
-from locustfiles.harness.web_ui import attach, require_free_port
+from locustfiles.harness.web_access import require_free_port
+from locustfiles.harness.web_ui import attach
 from locustfiles.harness.worker import Worker
 from results.check import expanded, unknown_windows
 from results.errors import ResultsError
@@ -63,6 +65,8 @@ class Harness:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
+        # Now: Locust applies --config-users between this and `init`.
+        self._declared = DeclaredUsers(scenario.users)
         self._owner: Owner | None = None
         self._worker: Worker | None = None
         self._signals: list[Any] = []
@@ -111,6 +115,12 @@ class Harness:
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
         _require_declared(self._scenario, environment)
+        runs_by_itself = web_ui is None or parsed_options(environment).autostart
+        if runs_by_itself and (changes := self._declared.changes()):
+            raise BadConfiguration(
+                f"the shape plans the users as they are declared ({'; '.join(changes)}): leave "
+                "out --config-users, or start the web UI for ad-hoc load"
+            )
         _require_sound_checks(self._scenario, shape)
         environment.process_exit_code = int(ExitCode.INCONCLUSIVE)
         self._owner = Owner(self._scenario, options, environment, runner, shape, self._console)
@@ -140,7 +150,7 @@ class Harness:
         url = f"{scheme}://{web_ui.host or '0.0.0.0'}:{web_ui.port}{path}"
         self._console.say(f"web UI: {url} (Start runs the scenario's shape; Ctrl-C ends)")
         refuse_users = partial(_why_too_many, self._scenario, environment)
-        attach(web_ui, environment, owner, refuse_users=refuse_users)
+        attach(web_ui, environment, owner, declared=self._declared, refuse_users=refuse_users)
 
     def _on_test_start(self, **_: Any) -> None:
         if self._worker is not None:

@@ -3,24 +3,24 @@
 The form is Locust's, with its class picker on. `index` adds a few lines of script that preset the
 scenario's shape, so that a plain Start runs the scenario, and name the other choice for what it
 is. `start` and `stop` stand before Locust's own handlers: one at a time, and what cannot work is
-refused with a reason that the form shows. `stats` carries the verdict of the last run to a tab.
+refused with a reason that the form shows. `update_user` stands before the class picker's edits,
+which last. `stats` carries the verdict of the last run to a tab.
 
 This module must not start users, or judge: Locust does the one, the owner the other.
 """
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 from flask import Blueprint, Response, jsonify, make_response, request
 from gevent.lock import BoundedSemaphore
 from jinja2.utils import htmlsafe_json_dumps
+from locust import User
 from locust.env import Environment
 from locust.runners import (
     STATE_CLEANUP,
@@ -33,9 +33,12 @@ from locust.runners import (
 from locust.web import WebUI
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
-from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.declared import MAX_EDIT_BYTES, DeclaredUsers, read_edit
+from locustfiles.harness.options import parsed_options
 from locustfiles.harness.owner import Owner
-from results.measure import formatted
+from locustfiles.harness.start_form import run_time_s, why_no_option, why_no_ramp
+from locustfiles.harness.verdict_tab import COLUMNS, rows
+from locustfiles.harness.web_access import refuse_other_sites
 
 NO_SHAPE = "Default"
 """Locust's own name, in its form, for a run without a shape."""
@@ -51,6 +54,8 @@ WORKERS_MARGIN_S = 5.0
 """Beyond the stop timeout, after which Locust's workers report as ready again."""
 
 POLL_S = 0.02
+
+BUSY = "another start or stop is still being carried out: try again"
 
 TAB = "verdict"
 
@@ -79,13 +84,14 @@ def attach(
     environment: Environment,
     owner: Owner,
     *,
+    declared: DeclaredUsers,
     refuse_users: Callable[[int], str | None],
 ) -> None:
     """Add it all to a web UI that is not yet serving.
 
     `refuse_users` says why this process cannot carry so many users, or None.
     """
-    _Additions(web_ui, environment, owner, refuse_users).install()
+    _Additions(web_ui, environment, owner, declared, refuse_users).install()
 
 
 class _Additions:
@@ -96,14 +102,18 @@ class _Additions:
         web_ui: WebUI,
         environment: Environment,
         owner: Owner,
+        declared: DeclaredUsers,
         refuse_users: Callable[[int], str | None],
     ) -> None:
         self._web_ui = web_ui
         self._environment = environment
         self._owner = owner
+        self._declared = declared
         self._refuse_users = refuse_users
         self._turn = BoundedSemaphore()
         self._workers = 0
+        self._ends_at_s: float | None = None
+        self._refused_edit: str | None = None
         assert environment.shape_class is not None
         self._shape_name = type(environment.shape_class).__name__
 
@@ -118,11 +128,12 @@ class _Additions:
             "swarm": self._start,
             "stop": self._stop,
             "request_stats": self._stats,
+            "update_user": self._edit_class,
         }
         for name, added in additions.items():
             view = views[f"locust.{name}"]
             views[f"locust.{name}"] = guard(wraps(view)(partial(added, view)))
-        app.before_request(_refuse_other_sites)
+        app.before_request(refuse_other_sites(self._web_ui.host))
         options = self._environment.parsed_options
         own = Blueprint("foundation", __name__, url_prefix=options and options.web_base_path)
         own.add_url_rule("/verdict", view_func=guard(self._verdict))
@@ -131,6 +142,8 @@ class _Additions:
     # Pages
 
     def _index(self, view: View) -> Response:
+        # This page shows the classes as they are.
+        self._refused_edit = None
         page = make_response(view())
         script = _SCRIPT % {
             "arguments": htmlsafe_json_dumps(self._template_arguments()),
@@ -149,7 +162,7 @@ class _Additions:
         course = self._owner.course
         arguments: dict[str, object] = {
             "extended_tabs": [{"title": "Verdict", "key": TAB}],
-            "extended_tables": [{"key": TAB, "structure": _COLUMNS}],
+            "extended_tables": [{"key": TAB, "structure": COLUMNS}],
             # A running shape is not edited; the form of a start follows its own choice.
             "hide_common_options": course is not None and not course.is_ad_hoc,
             "state": self._state(),
@@ -173,7 +186,7 @@ class _Additions:
         answer = make_response(view())
         stats: dict[str, Any] = dict(answer.get_json())
         stats["state"] = self._state()
-        stats["extended_stats"] = [{"key": TAB, "data": _rows(self._owner)}]
+        stats["extended_stats"] = [{"key": TAB, "data": rows(self._owner)}]
         return jsonify(stats)
 
     def _verdict(self) -> Response:
@@ -195,19 +208,76 @@ class _Additions:
 
     def _start(self, view: View) -> Response:
         if not self._turn.acquire(timeout=TURN_TIMEOUT_S):
-            return self._refused("another start or stop is still being carried out: try again")
+            return self._refused(BUSY)
         try:
             reason = self._why_not(request.form)
             if reason is not None:
                 return self._refused(reason)
-            is_edit = self._owner.course is not None
-            self._owner.not_begun = None
-            request.form = self._completed(request.form, is_edit=is_edit)
-            answer = make_response(view())
-            if is_edit or not answer.get_json().get("success"):
-                return answer
-            reason = self._why_not_begun()
-            return answer if reason is None else self._refused(reason)
+            return self._edit(view) if self._owner.course is not None else self._begin(view)
+        finally:
+            self._turn.release()
+
+    def _begin(self, view: View) -> Response:
+        run_time = run_time_s(request.form)
+        # Left by a run that ended otherwise, it would end this one.
+        web_ui: Any = self._web_ui
+        web_ui._cancel_run_time_timer()
+        self._owner.not_begun = None
+        completed = MultiDict(request.form)
+        # A plain start runs the shape.
+        completed.setdefault("shape_class", self._shape_name)
+        answer = self._carried_out(view, completed)
+        if not answer.get_json().get("success"):
+            return answer
+        self._ends_at_s = None if run_time is None else time.monotonic() + run_time
+        reason = self._why_not_begun()
+        return answer if reason is None else self._refused(reason)
+
+    def _edit(self, view: View) -> Response:
+        """Keeps the user classes that run, and the run time, which Locust's handler would end."""
+        run_time = run_time_s(request.form)
+        completed = MultiDict(request.form)
+        running = [one.__name__ for one in self._environment.user_classes]
+        completed.setlist("user_classes", running)
+        answer = self._carried_out(view, completed)
+        if run_time is not None:
+            self._ends_at_s = time.monotonic() + run_time
+        elif self._ends_at_s is not None:
+            web_ui: Any = self._web_ui
+            web_ui._cancel_run_time_timer()
+            left_s = max(0.0, self._ends_at_s - time.monotonic())
+            web_ui._run_time_greenlet = gevent.spawn_later(left_s, web_ui._stop_runners)
+        return answer
+
+    def _carried_out(self, view: View, form: MultiDict[str, str]) -> Response:
+        request.form = ImmutableMultiDict(form)
+        try:
+            return make_response(view())
+        except (ValueError, TypeError) as error:
+            # A value that an option of the locustfile's own cannot take.
+            return self._refused(f"Locust cannot carry out this form: {error}")
+
+    def _edit_class(self, _view: View) -> Response:
+        """In place of Locust's, which sets any attribute to any value, also while a run goes on.
+
+        The form shows an edit as soon as it is sent, whatever the answer: one that is refused
+        holds up the next start, which can say so.
+        """
+        if not self._turn.acquire(timeout=TURN_TIMEOUT_S):
+            return make_response(self._refused(BUSY), 409)
+        try:
+            if self._owner.course is not None:
+                reason = "a run goes on: stop it before you edit its users"
+                return make_response(self._refused(reason), 409)
+            # Locust limits no body.
+            raw = request.stream.read(MAX_EDIT_BYTES + 1)
+            edit = read_edit(raw, self._available())
+            update: Any = self._environment.update_user_class
+            update(edit)
+            return make_response(jsonify({}), 201)
+        except ValueError as error:
+            self._refused_edit = str(error)
+            return make_response(self._refused(str(error)), 400)
         finally:
             self._turn.release()
 
@@ -221,8 +291,25 @@ class _Additions:
         finally:
             self._turn.release()
 
-    def _why_not(self, form: Mapping[str, str]) -> str | None:
+    def _why_not(self, form: MultiDict[str, str]) -> str | None:
         """Why this start, or edit, cannot be carried out."""
+        options = parsed_options(self._environment)
+        reason = self._why_no_choice(form) or why_no_option(form, options)
+        if reason is not None:
+            return reason
+        if self._is_ending() and not self._owner.wait_until_idle(TURN_TIMEOUT_S):
+            return "the run before is still ending: try again when its verdict is there"
+        course = self._owner.course
+        if course is None:
+            return self._why_not_these_users(form) or self._no_workers()
+        if not course.is_ad_hoc:
+            return "the shape is running, and its users follow it: stop the run first"
+        if form.get("shape_class") == self._shape_name:
+            return "an ad-hoc run goes on: stop it before you start the shape"
+        return why_no_ramp(form)
+
+    def _why_no_choice(self, form: Mapping[str, str]) -> str | None:
+        """Of the choices that are there."""
         wanted = form.get("shape_class")
         if wanted not in (None, NO_SHAPE, self._shape_name):
             return f"there is no shape {wanted!r}: choose {self._shape_name} or {NO_SHAPE}"
@@ -232,25 +319,37 @@ class _Additions:
                 "the target is chosen when Locust starts, so that it can be checked: leave the "
                 "host as it is, or start Locust again with --nodes URL"
             )
-        if wanted != self._shape_name and (reason := self._too_many(form)):
-            return reason
-        if self._is_ending() and not self._owner.wait_until_idle(TURN_TIMEOUT_S):
-            return "the run before is still ending: try again when its verdict is there"
-        course = self._owner.course
-        if course is None:
-            return self._no_workers()
-        if not course.is_ad_hoc:
-            return "the shape is running, and its users follow it: stop the run first"
-        if wanted == self._shape_name:
-            return "an ad-hoc run goes on: stop it before you start the shape"
-        return None
+        try:
+            run_time_s(form)
+        except ValueError as error:
+            return str(error)
+        return None if wanted == self._shape_name else self._too_many(form)
 
     def _too_many(self, form: Mapping[str, str]) -> str | None:
         try:
             return self._refuse_users(int(form.get("user_count", "0")))
         except ValueError:
-            # Locust's own handler says what is wrong with it.
+            # Said when it is known whether a number is needed.
             return None
+
+    def _why_not_these_users(self, form: MultiDict[str, str]) -> str | None:
+        if self._refused_edit is not None:
+            return (
+                f"an edit of a user class was refused ({self._refused_edit}): reload the page, "
+                "which then shows the classes as they are"
+            )
+        available = self._available()
+        chosen = form.getlist("user_classes") or list(available)
+        if unknown := sorted(set(chosen) - available.keys()):
+            return f"there is no user class {', '.join(unknown)}: choose of {', '.join(available)}"
+        if form.get("shape_class", self._shape_name) != NO_SHAPE:
+            return self._declared.why_not_planned(chosen)
+        return why_no_ramp(form)
+
+    def _available(self) -> dict[str, type[User]]:
+        """Locust says that it holds users; it holds their classes."""
+        found: dict[str, Any] = dict(self._environment.available_user_classes or {})
+        return found
 
     def _is_ending(self) -> bool:
         runner = self._environment.runner
@@ -270,18 +369,6 @@ class _Additions:
             return None
         return "no worker is ready: start workers with --worker, or wait until they are back"
 
-    def _completed(
-        self, form: ImmutableMultiDict[str, str], *, is_edit: bool
-    ) -> ImmutableMultiDict[str, str]:
-        """A plain start runs the shape; an edit keeps the user classes that run."""
-        completed = MultiDict(form)
-        if is_edit:
-            running = [one.__name__ for one in self._environment.user_classes]
-            completed.setlist("user_classes", running)
-        else:
-            completed.setdefault("shape_class", self._shape_name)
-        return ImmutableMultiDict(completed)
-
     def _why_not_begun(self) -> str | None:
         """Locust starts in the background; what comes next must find the run."""
         runner = self._environment.runner
@@ -299,62 +386,3 @@ class _Additions:
     def _refused(self, reason: str) -> Response:
         """As Locust's own handlers refuse: the form shows the message."""
         return jsonify({"success": False, "message": reason, "host": self._environment.host})
-
-
-def require_free_port(host: str, port: int) -> None:
-    """Raises BadConfiguration when the web UI could not listen there: Locust would only log it."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise BadConfiguration(
-            f"the web UI cannot listen on {host}:{port} ({error.strerror}): choose another "
-            "--web-host or --web-port, or run with --headless"
-        ) from None
-
-
-def _refuse_other_sites() -> Response | None:
-    """A page of another site that is open in the same browser must not start load."""
-    origin = request.headers.get("Origin")
-    if request.method != "POST" or origin is None:
-        return None
-    hosts = {request.host, request.headers.get("X-Forwarded-Host", request.host)}
-    if urlsplit(origin).netloc in hosts:
-        return None
-    return make_response(f"a page of {origin} may not do this\n", 403)
-
-
-_COLUMNS = [
-    # Locust sorts by `name`.
-    {"key": "name", "title": "#"},
-    {"key": "status", "title": "Status"},
-    {"key": "what", "title": "What"},
-    {"key": "detail", "title": "Detail"},
-]
-
-
-def _rows(owner: Owner) -> list[dict[str, object]]:
-    """The last verdict as rows of a table: itself, its reasons, its checks, where the files are."""
-    found: list[tuple[str, str, str]] = []
-    if owner.last is None:
-        found.append(("-", "no run has ended yet", ""))
-    else:
-        if owner.course is not None:
-            found.append(("-", "a run goes on", "its verdict follows; below is the one before it"))
-        judgement, folder = owner.last
-        code = f"exit code {int(judgement.exit_code)}, run {folder.run_id}"
-        found.append((judgement.verdict.value, "verdict", code))
-        found += [("", "reason", reason) for reason in judgement.reasons]
-        for result in judgement.results:
-            check = result.check
-            where = f"{check.expression}, {check.window}"
-            where += f", {check.endpoint}" if check.endpoint else ""
-            value = formatted(check.measure, result.value)
-            found.append((result.status.value, where, f"{value} ({result.samples:,} samples)"))
-        found.append(("", "files", str(folder.path)))
-    return [
-        {"name": number, "status": status, "what": what, "detail": detail}
-        for number, (status, what, detail) in enumerate(found, 1)
-    ]
