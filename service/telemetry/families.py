@@ -31,6 +31,11 @@ Sample = tuple[str, dict[str, str], float]
 """A suffix, labels, a value."""
 
 
+def stem(path: str) -> str:
+    """What the name of a path's family is made of; several paths can have the same."""
+    return _UNFIT.sub("_", path)
+
+
 def claimed(family: Metric) -> set[str]:
     """Every sample name that a family may have on a page, its own name among them."""
     return _claims(family.name, family.type)
@@ -64,9 +69,9 @@ def _named(kind: Kind, by_path: dict[str, list[Sample]], taken: set[str]) -> Ite
     """One family for each name, with the samples of all paths that have it."""
     paths: dict[str, list[str]] = {}
     for path in by_path:
-        paths.setdefault(_UNFIT.sub("_", path), []).append(path)
-    for stem, sharing in paths.items():
-        name = _free_name(kind, stem, taken)
+        paths.setdefault(stem(path), []).append(path)
+    for shared, sharing in paths.items():
+        name = _free_name(kind, shared, taken)
         family = Metric(name, f"Telemetry of {', '.join(sharing)}", kind)
         for path in sharing:
             apart = {"telemetry_path": path} if len(sharing) > 1 else {}
@@ -75,12 +80,12 @@ def _named(kind: Kind, by_path: dict[str, list[Sample]], taken: set[str]) -> Ite
         yield family
 
 
-def _free_name(kind: Kind, stem: str, taken: set[str]) -> str:
+def _free_name(kind: Kind, shared: str, taken: set[str]) -> str:
     """The first fitting name of which nothing is taken; it is taken from now on."""
     unit = "_seconds" if kind == "summary" else ""
     for number in count():
         prefix = ("foundation", "foundation_telemetry")[min(number, 1)]
-        name = f"{prefix}_{stem}{f'_{number}' if number > 1 else ''}{unit}"
+        name = f"{prefix}_{shared}{f'_{number}' if number > 1 else ''}{unit}"
         claims = _claims(name, kind)
         if claims.isdisjoint(taken):
             break

@@ -33,8 +33,9 @@ from service.schema_telemetry import (
     TelemetryPage,
     TelemetryReply,
 )
+from service.telemetry.families import stem
 from service.telemetry.meter import SPEEDS
-from service.telemetry.retries import CountedIds
+from service.telemetry.retries import CountedIds, Named, content_hash
 from service.telemetry.series import MAX_PATH_CHARS, Measurement, Series, fault_of
 from service.twin import Twin, problems
 
@@ -44,8 +45,11 @@ MEASUREMENTS: Final = "POST /v1/telemetry/measurements"
 
 REQUESTS_PATH: Final = "api/requests"
 SPEED_PATH: Final = "api/processing"
-_OWN_PATHS: Final = frozenset({REQUESTS_PATH, SPEED_PATH})
 """P1-8's counters, which the node keeps in its meter and shows here."""
+
+_OWN_STEMS: Final = frozenset({stem(REQUESTS_PATH), stem(SPEED_PATH), stem("dev/test_suite")})
+_OWN_PREFIXES: Final = (stem("background_jobs/"), stem("analytics/"))
+"""What the node's workloads tell of themselves, and only they may."""
 
 _EXACT: Final = 2**53
 _MANY = (FailFast(), Field(max_length=MAX_SAMPLES))
@@ -80,7 +84,7 @@ class _Samples(Generic[M]):
                 ) from None
         for index, sample in enumerate(samples):
             fault = fault_of(sample.path, sample.tags)
-            if fault is None and sample.path in _OWN_PATHS:
+            if fault is None and is_own(sample.path):
                 fault = f"path: {sample.path} is counted by the node itself: choose another"
             if fault is not None:
                 raise InvalidInput(f"[{index}].{fault}" if len(samples) > 1 else fault)
@@ -135,12 +139,11 @@ class TelemetryPart(Part):
         bodies.media_type(request.headers, bodies.JSON)
         found = samples.read(await bodies.read(request.receive))
         overflowed = self._telemetry.overflowed
-        accepted = 0
-        for sample in found:
-            id = None if isinstance(sample, GaugeSample) else sample.id
-            if id is None or self._counted.is_new(id.bytes):
+        news = self._counted.sift([_named(sample) for sample in found])
+        for sample, is_new in zip(found, news, strict=True):
+            if is_new:
                 emit(sample)
-                accepted += 1
+        accepted = sum(news)
         reply = {
             "accepted": accepted,
             "overflowed": self._telemetry.overflowed - overflowed,
@@ -199,15 +202,16 @@ class TelemetryPart(Part):
 
     def routers(self) -> Sequence[APIRouter]:
         router = APIRouter(prefix="/v1/telemetry", tags=["telemetry"])
-        answers = problems(413, 415)
+        answers = problems(409, 413, 415)
 
         @router.post("/counters", response_model=TelemetryReply, responses=answers)
         async def count() -> Response:
             """Add to one counter, or to up to 1,000 with an array (A-6). A sample's `id` makes a
-            retry safe: it is counted once, among the last 10,000 ids of this process."""
+            retry safe: it is counted once, among the last 10,000 ids of this process. With other
+            content it is refused (409)."""
             return Twin(self.post_counters)
 
-        @router.post("/gauges", response_model=TelemetryReply, responses=answers)
+        @router.post("/gauges", response_model=TelemetryReply, responses=problems(413, 415))
         async def set_gauges() -> Response:
             """Set one gauge, or up to 1,000 with an array."""
             return Twin(self.post_gauges)
@@ -223,6 +227,22 @@ class TelemetryPart(Part):
             return Response(self.page(query.prefix), media_type="application/json")
 
         return (router,)
+
+
+def is_own(path: str) -> bool:
+    """Whether only the node may write here, be it under another path with the same name in
+    Prometheus."""
+    own = stem(path)
+    return own in _OWN_STEMS or own.startswith(_OWN_PREFIXES)
+
+
+def _named(sample: CounterSample | GaugeSample | MeasurementSample) -> Named | None:
+    """The sample's id and its content's hash, if it has an id."""
+    if isinstance(sample, GaugeSample) or sample.id is None:
+        return None
+    value = sample.value if isinstance(sample, CounterSample) else sample.duration_ms
+    kind = type(sample).__name__
+    return sample.id.bytes, content_hash(kind, sample.path, sample.tags, value)
 
 
 def _place(series: Series) -> tuple[str, list[tuple[str, str]]]:

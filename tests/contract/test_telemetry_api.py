@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -212,9 +213,79 @@ def test_another_media_type_is_refused(http: httpx.Client) -> None:
     refused(response, 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("path", ["api/requests", "api/processing"])
-def test_what_the_node_counts_itself_cannot_be_forged(http: httpx.Client, path: str) -> None:
-    refused(http.post("/v1/telemetry/counters", json={"path": path}), 422, "invalid_input")
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("counters", {"path": "reused/c", "value": 2}),
+        ("counters", {"path": "reused/c", "tags": {"a": "c"}}),
+        ("counters", {"path": "reused/other", "tags": {"a": "b"}}),
+        ("measurements", {"path": "reused/c", "tags": {"a": "b"}, "duration_ms": 1}),
+    ],
+)
+def test_one_id_with_two_contents_is_a_conflict_that_counts_nothing(
+    http: httpx.Client, other: tuple[str, dict[str, Any]]
+) -> None:
+    first = {"path": "reused/c", "tags": {"a": "b"}, "id": new_id()}
+    assert post(http, "counters", first) == reply(1)
+    assert post(http, "counters", {**first, "value": 1.0}) == reply(0, duplicates=1)
+    before = page(http, "reused/")
+    what, body = other
+    fresh = {**body, "id": new_id()}
+    again = {**body, "id": first["id"]}
+    found = refused(http.post(f"/v1/telemetry/{what}", json=[fresh, again]), 409, "id_conflict")
+    assert found.detail.startswith("[1].id")
+    assert page(http, "reused/") == before
+    assert post(http, what, fresh) == reply(1), "its id was not taken for counted"
+
+
+def test_one_id_with_two_contents_in_one_array_is_a_conflict(http: httpx.Client) -> None:
+    id = new_id()
+    samples = [{"path": "twice/a", "id": id}, {"path": "twice/b", "id": id}]
+    refused(http.post("/v1/telemetry/counters", json=samples), 409, "id_conflict")
+    assert counters(http, "twice/") == {}
+
+
+@pytest.mark.parametrize("path", ["api/requests", "background-jobs/completed", "analytics/lag/s"])
+@pytest.mark.parametrize(
+    ("what", "more"),
+    [("counters", {}), ("gauges", {"value": 1}), ("measurements", {"duration_ms": 1})],
+)
+def test_what_the_node_tells_of_itself_cannot_be_forged(
+    http: httpx.Client, what: str, more: dict[str, Any], path: str
+) -> None:
+    response = http.post(f"/v1/telemetry/{what}", json={"path": path, **more})
+    assert "by the node itself" in refused(response, 422, "invalid_input").detail
+
+
+def test_every_path_that_the_workloads_write_is_the_nodes_own(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "data", emulated_latency=0, roles="app,jobs,analytics") as node,
+        httpx.Client(base_url=node.url, timeout=GUARD_S, trust_env=False) as client,
+    ):
+        work: list[tuple[str, dict[str, Any]]] = [
+            ("/v1/saas/actions/login", {"user_id": "user_1"}),
+            ("/v1/dev/test-suite", {}),
+            ("/v1/analytics/passes", {}),
+            ("/v1/jobs", {"kind": "data_cleanup", "payload": {}}),
+        ]
+        for url, body in work:
+            response = client.post(url, json={"id": new_id(), **body})
+            assert response.is_success, response.text
+        job = client.get(f"/v1/jobs/{response.json()['id']}", params={"wait_s": 10}).json()
+        assert job["state"] == "completed", job
+        found = page(client)
+        written = {one.path for one in (*found.counters, *found.gauges)}
+        written |= {one.path for one in found.measurements}
+        assert {one.split("/")[0] for one in written} == {
+            "api",
+            "dev",
+            "analytics",
+            "background_jobs",
+        }
+        for path in written:
+            refused(
+                client.post("/v1/telemetry/counters", json={"path": path}), 422, "invalid_input"
+            )
 
 
 def test_p1_8_actions_and_their_speeds_are_shown(http: httpx.Client) -> None:

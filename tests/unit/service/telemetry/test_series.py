@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.telemetry.retries import CountedIds
+from service.errors import IdConflict
+from service.telemetry.retries import CountedIds, content_hash
 from service.telemetry.series import TAG_SETS_PER_PATH, Telemetry, fault_of
 
 HOSTILE: list[tuple[str, dict[str, str]]] = [
@@ -169,9 +170,34 @@ def test_emitting_on_a_warm_series_keeps_nothing() -> None:
 
 def test_an_id_is_new_once_and_only_the_last_are_remembered() -> None:
     counted = CountedIds(capacity=3)
-    ids = [uuid.uuid4().bytes for _ in range(4)]
-    assert [counted.is_new(id) for id in (*ids[:3], *ids[:3])] == [True] * 3 + [False] * 3
-    assert counted.is_new(ids[3])
-    assert counted.is_new(ids[0])
-    assert not counted.is_new(ids[3])
+    samples = [(uuid.uuid4().bytes, b"content") for _ in range(4)]
+    assert counted.sift([*samples[:3], None, *samples[:3]]) == [True] * 4 + [False] * 3
+    assert counted.sift([samples[3]]) == [True]
+    assert counted.sift([samples[0], samples[3]]) == [True, False]
     assert len(counted) == 3
+
+
+def test_an_id_with_another_content_is_a_conflict_and_nothing_is_remembered() -> None:
+    counted = CountedIds()
+    first, second = uuid.uuid4().bytes, uuid.uuid4().bytes
+    contents = [
+        content_hash(kind, path, tags, value)
+        for kind, path, tags, value in (
+            ("counter", "a", {"x": "1", "y": "2"}, 1),
+            ("measurement", "a", {"x": "1", "y": "2"}, 1),
+            ("counter", "b", {"x": "1", "y": "2"}, 1),
+            ("counter", "a", {"x": "1"}, 1),
+            ("counter", "a", {"x": "1", "y": "2"}, 1.5),
+        )
+    ]
+    assert len(set(contents)) == 5
+    assert content_hash("counter", "a", {"y": "2", "x": "1"}, 1.0) == contents[0]
+    assert counted.sift([(first, contents[0])]) == [True]
+    for other in contents[1:]:
+        with pytest.raises(IdConflict, match=r"^\[1\]"):
+            counted.sift([(second, contents[0]), (first, other)])
+        with pytest.raises(IdConflict, match=r"^id:"):
+            counted.sift([(first, other)])
+    with pytest.raises(IdConflict):
+        counted.sift([(second, contents[0]), (second, contents[1])])
+    assert counted.sift([(second, contents[0]), (first, contents[0])]) == [True, False]
