@@ -9,8 +9,7 @@ Passes when: no request fails and nothing that was read differs from what was wr
     up, event by id, 45 tests without failure, >= 10 file changes found, counter up by exactly 50;
     > 1,000 events stored.
 
-The test job is real work, what is left of its 100 ms a labelled wait (oddity 1). The figure
-`workflow_s` is the duration of a workflow (F1-7).
+The test job is real work, the rest of its 100 ms a labelled wait (oddity 1). F1-7: `workflow_s`.
 """
 
 from __future__ import annotations
@@ -106,6 +105,7 @@ class DevWorkflowUser(FoundationUser):
 strap_in(
     Scenario(
         id="f1_dev",
+        tier="foundation",
         cluster=Cluster(roles=(("app",),)),
         users=(DevWorkflowUser,),
         shape=DevShape,

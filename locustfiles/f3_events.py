@@ -8,9 +8,8 @@ Faults: none.
 Passes when: no request fails; >= 1,000, 2,000 and 500 events; one user > 100 events/s; ten users
     and batches at least 0.9 times one user's (oddity 12); every query < 1,000 ms (F3-8).
 
-Changed from the original: that many users beat one is no law for a store with one writer, so rounds
-repeat and only a loss beyond a tenth fails; making a batch is timed apart (`batch_creation_ms`);
-`cpus` are shared with the node. Comparing with a baseline (F3-7) comes with the history of runs.
+Changed from the original: that many users beat one is no law for one writer, so rounds repeat and
+only a loss beyond a tenth fails; `batch_creation_ms` is apart. F3-7 comes with a history of runs.
 """
 
 from __future__ import annotations
@@ -99,6 +98,7 @@ class EventUser(FoundationUser):
 strap_in(
     Scenario(
         id="f3_events",
+        tier="foundation",
         cluster=Cluster(roles=(("app",),)),
         users=(EventUser,),
         shape=EventShape,

@@ -142,6 +142,7 @@ class AnalyticsUser(FoundationUser):
 strap_in(
     Scenario(
         id="p1_saas",
+        tier="production",
         cluster=Cluster(roles=(("gateway",), ("app",), ("app",), ("jobs",), ("analytics",))),
         users=(SaasUser, GatewayUser, JobUser, AnalyticsUser),
         shape=SaasShape,

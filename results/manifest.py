@@ -23,6 +23,7 @@ def manifest(
     *,
     run_id: str,
     scenario: str,
+    tier: str,
     started_at: datetime,
     options: dict[str, object],
     seed: int | None,
@@ -32,6 +33,7 @@ def manifest(
     return {
         "run_id": run_id,
         "scenario": scenario,
+        "tier": tier,
         "started_at": started_at.astimezone(UTC).isoformat(timespec="milliseconds"),
         "options": options,
         "seed": seed,

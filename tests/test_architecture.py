@@ -71,6 +71,18 @@ def test_a_locustfile_has_one_concrete_shape(path: Path) -> None:
     assert len(shapes_defined_in(path)) == 1
 
 
+@pytest.mark.parametrize("path", LOCUSTFILES, ids=lambda path: path.stem)
+def test_a_scenarios_id_is_its_file_and_begins_with_its_tier(path: Path) -> None:
+    call = next(
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Scenario"
+    )
+    declared = {one.arg: ast.unparse(one.value).strip("'") for one in call.keywords}
+    assert declared["id"] == path.stem
+    assert declared["tier"][0] == path.stem[0]
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("locustfiles/f*.py")), ids=lambda path: path.stem)
 def test_a_scenario_of_the_foundation_tier_reads_like_a_page(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 120

@@ -141,6 +141,7 @@ class Owner:
         self._facts = manifest(
             run_id=self._next_folder.run_id,
             scenario=self._scenario.id,
+            tier=self._scenario.tier,
             started_at=datetime.now(UTC),
             options=self._options.as_dict(),
             seed=self._options.seed,

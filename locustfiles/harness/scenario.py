@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from locust import User
 
 from results.check import Check
 from shapes.locust_shape import PhasedShape
+
+Tier = Literal["foundation", "integration", "production", "extreme"]
+"""What a scenario asks for (A-2): one machine, 2 or 3 nodes, 5 nodes and more, several sites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Scenario:
     """
 
     id: str
+    tier: Tier
     cluster: Cluster
     users: tuple[type[User], ...]
     shape: type[PhasedShape]

@@ -61,6 +61,7 @@ class BesideShape(PhasedShape):
 strap_in(
     Scenario(
         id="beside",
+        tier="foundation",
         cluster=Cluster(roles=(("app",),)),
         users=(PlannedUser, BesideUser),
         shape=BesideShape,

@@ -120,6 +120,7 @@ EVENTS.quitting.add_listener(on_quitting)
 strap_in(
     Scenario(
         id="odd",
+        tier="foundation",
         cluster=Cluster(roles=(("app",),)),
         users=(OddUser,),
         shape=PhasedShape if ODD == "undeclared_shape" else OddShape,

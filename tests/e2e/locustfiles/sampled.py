@@ -27,6 +27,7 @@ class Writer(FoundationUser):
 strap_in(
     Scenario(
         id="sampled",
+        tier="foundation",
         cluster=Cluster(roles=(("app",), ("idle",))),
         users=(Writer,),
         shape=SampledShape,

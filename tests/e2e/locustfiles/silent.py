@@ -27,6 +27,7 @@ class SilentUser(FoundationUser):
 strap_in(
     Scenario(
         id="silent",
+        tier="foundation",
         cluster=Cluster(roles=(("app",),)),
         users=(SilentUser,),
         shape=SilentShape,

@@ -123,6 +123,7 @@ def test_secrets_do_not_reach_the_manifest(tmp_path: Path) -> None:
     document = manifest(
         run_id="run-1",
         scenario="p1_saas",
+        tier="production",
         started_at=NOON,
         options=options,
         seed=7,
@@ -148,8 +149,15 @@ def test_a_manifest_that_contains_itself_does_not_hang() -> None:
 
 def test_the_manifest_states_versions_host_and_seed(tmp_path: Path) -> None:
     document = manifest(
-        run_id="r", scenario="s", started_at=NOON, options={}, seed=None, source_dir=tmp_path
+        run_id="r",
+        scenario="s",
+        tier="extreme",
+        started_at=NOON,
+        options={},
+        seed=None,
+        source_dir=tmp_path,
     )
+    assert (document["scenario"], document["tier"]) == ("s", "extreme")
     versions, host = document["versions"], document["host"]
     assert isinstance(versions, dict) and isinstance(host, dict)
     assert {"python", "locust", "hdrhistogram"} <= set(versions)

@@ -32,6 +32,7 @@ class Shape(PhasedShape):
 def scenario() -> Scenario:
     return Scenario(
         id="one",
+        tier="foundation",
         cluster=Cluster(roles=(("app",),)),
         users=(User,),
         shape=Shape,
