@@ -48,10 +48,13 @@ class DeclaredUsers:
         ]
 
 
-def read_edit(raw: bytes, users: Mapping[str, type[User]]) -> dict[str, object]:
+def read_edit(
+    raw: bytes, users: Mapping[str, type[User]], tasks: Mapping[str, Sequence[Any]]
+) -> dict[str, object]:
     """What the class picker's form asks to change, as Locust's `update_user_class` takes it.
 
-    Raises ValueError that says what is wrong with it; Locust would set any attribute to any value.
+    `tasks` are those of each class before any edit. Raises ValueError that says what is wrong with
+    it; Locust would set any attribute to any value.
     """
     try:
         asked = json.loads(raw) if len(raw) <= MAX_EDIT_BYTES else None
@@ -68,7 +71,7 @@ def read_edit(raw: bytes, users: Mapping[str, type[User]]) -> dict[str, object]:
     if edit.get("weight", user.weight) == 0 and edit.get("fixed_count", user.fixed_count) == 0:
         raise ValueError("a class of weight 0 needs a fixed_count: untick it if nobody shall run")
     if "tasks" in asked:
-        edit["tasks"] = _tasks(asked["tasks"], user)
+        edit["tasks"] = _tasks(asked["tasks"], _task_names(tasks[name]))
     if asked.get("host") not in (None, "", user.host):
         raise ValueError(
             "the target is chosen when Locust starts, so that it can be checked: leave the host "
@@ -85,10 +88,10 @@ def _count(key: str, value: object) -> int:
     return value
 
 
-def _tasks(value: object, user: type[User]) -> list[object]:
+def _tasks(value: object, declared: Sequence[str]) -> list[object]:
     names = value if isinstance(value, list) else [value]
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"choose at least one task, such as {', '.join(_task_names(user))}")
+    if not names or not all(name in declared for name in names):
+        raise ValueError(f"choose at least one task of {', '.join(declared)}")
     return names
 
 
@@ -97,12 +100,11 @@ def _traits(user: type[User]) -> dict[str, object]:
     return {
         "weight": user.weight,
         "fixed_count": user.fixed_count,
-        "tasks": tuple(_task_names(user)),
+        "tasks": tuple(_task_names(user.tasks)),
     }
 
 
-def _task_names(user: type[User]) -> list[str]:
-    tasks: list[Any] = list(user.tasks)
+def _task_names(tasks: Sequence[Any]) -> list[str]:
     return [task.__name__ for task in tasks]
 
 

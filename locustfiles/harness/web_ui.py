@@ -271,7 +271,7 @@ class _Additions:
                 return make_response(self._refused(reason), 409)
             # Locust limits no body.
             raw = request.stream.read(MAX_EDIT_BYTES + 1)
-            edit = read_edit(raw, self._available())
+            edit = read_edit(raw, self._available(), self._environment.available_user_tasks or {})
             update: Any = self._environment.update_user_class
             update(edit)
             return make_response(jsonify({}), 201)

@@ -63,6 +63,14 @@ def test_a_scenario_that_contradicts_itself_is_found_before_the_load(
     assert not done.folder.exists()
 
 
+def test_users_that_are_not_the_declared_ones_are_found_before_the_load(tmp_path: Path) -> None:
+    users = '[{"user_class_name": "SaasUser", "weight": 5}]'
+    done = run(tmp_path / "runs", *SMALL, "--config-users", users)
+    assert done.exit_code == 4, done.stdout + done.stderr
+    assert "SaasUser has weight 5, declared is 49" in done.stderr
+    assert "--config-users" in done.stderr
+
+
 def test_an_unreachable_node_is_found_before_the_load(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = run(tmp_path / "runs", *SMALL, "--nodes", url)

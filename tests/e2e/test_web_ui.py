@@ -32,6 +32,11 @@ def figures(done: Finished) -> set[str]:
     return {name for line in done.timeline("second") for name in line.get("figures", ())}
 
 
+def observed(done: Finished, name: str) -> int:
+    """How many observations of a figure there are."""
+    return sum(line["figures"].get(name, [0])[0] for line in done.timeline("second"))
+
+
 def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
     tmp_path: Path,
 ) -> None:
@@ -51,6 +56,7 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         ui.wait_for_users(5)
         refused = ui.ask("/swarm", shape_class="BesideShape")
         assert not refused["success"] and "ad-hoc run goes on" in refused["message"]
+        assert ui.edit_class("PlannedUser", weight=7).status_code == 409
         ui.start(1)
         ui.wait_for_users(1)
         assert ui.stats()["state"] in {"running", "spawning"}
@@ -82,9 +88,18 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         ui.stop()
         third = ui.judged(3)
         assert third.verdict["verdict"] == "ABORTED"
-        ui.start(3)
-        ui.stop()
-        assert ui.judged(4).verdict["verdict"] in {"PASS", "INCONCLUSIVE"}
+        # Ad hoc the classes may be others than declared, and a run time holds for all edits.
+        assert ui.edit_class("BesideUser", fixed_count=1).status_code == 201
+        assert ui.start(3, run_time="3s")["success"]
+        refused = ui.start(-1)
+        assert not refused["success"] and "user_count" in refused["message"]
+        ui.start(2)
+        fourth = ui.judged(4)
+        assert fourth.verdict["verdict"] in {"PASS", "INCONCLUSIVE"}
+        assert fourth.timeline("end")[0]["reason"] == "completed"
+        assert observed(fourth, "beside began") == 1
+        assert "fixed_count 1, declared is 3" in ui.start_shape()["message"]
+        assert ui.edit_class("BesideUser", fixed_count=3).status_code == 201
 
         assert ui.start_shape()["success"]
         fifth = ui.judged(5)
@@ -189,6 +204,13 @@ def test_a_master_without_workers_says_so_and_starts_when_one_has_come(tmp_path:
         ({"shape_class": "Default", "user_count": "-1", "spawn_rate": "1"}, "user_count"),
         ({"shape_class": "Default", "user_count": "1", "spawn_rate": "nan"}, "spawn_rate"),
         ({"shape_class": "Default"}, "user_count"),
+        ({"stop_timeout": "x"}, "stop_timeout cannot be changed here"),
+        ({"headless": "true", "results_dir": "/tmp"}, "headless, results_dir cannot"),
+        ({"own_number": "many"}, "'many'"),
+        ({"run_time": "soon"}, "a run time is"),
+        ({"run_time": "-3"}, "a run time is"),
+        ({"run_time": "9" * 30}, "a run time is"),
+        ({"user_classes": "NoUser"}, "no user class NoUser"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_reason_and_starts_nothing(
@@ -204,15 +226,80 @@ def test_what_cannot_work_is_refused_with_a_reason_and_starts_nothing(
 @pytest.mark.parametrize("path", ["/swarm", "/stop"])
 def test_only_a_post_of_the_same_site_starts_or_stops(idle: WebSession, path: str) -> None:
     assert idle.client.get(path).status_code == 405
-    foreign = {"Origin": "http://example.org"}
-    assert idle.client.post(path, headers=foreign).status_code == 403
+    for origin in ("http://example.org", "null", "http://[", f"http://localhost:{idle.port}"):
+        assert idle.client.post(path, headers={"Origin": origin}).status_code == 403, origin
     own = {"Origin": f"http://127.0.0.1:{idle.port}"}
     assert idle.client.post("/stop", headers=own).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/swarm", "/stop", "/user", "/stats/reset"])
+def test_a_name_that_only_resolves_to_the_loopback_starts_nothing(
+    idle: WebSession, path: str
+) -> None:
+    """DNS rebinding: the browser takes the page of example.org and this one for the same site."""
+    for host in (f"example.org:{idle.port}", "127.0.0.1.example.org", "[::1", ""):
+        site = {"Host": host, "Origin": f"http://{host}"}
+        assert idle.client.post(path, headers=site).status_code == 403, host
+        assert idle.client.get("/verdict", headers={"Host": host}).status_code == 403, host
+    claimed = {"Origin": "http://example.org", "X-Forwarded-Host": "example.org"}
+    assert idle.client.post(path, headers=claimed).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:8089", "LOCALHOST"])
+def test_the_loopbacks_own_names_are_served(idle: WebSession, host: str) -> None:
+    own = {"Host": host, "Origin": f"http://{host}"}
+    assert idle.client.post("/stop", headers=own).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (b"", "JSON object"),
+        (b"[" * 60_000, "JSON object"),
+        (b"{" + b" " * 70_000 + b"}", "JSON object"),
+        (b'{"user_class_name": "NoUser", "weight": 1}', "PlannedUser"),
+        (b'{"user_class_name": ["PlannedUser"], "weight": 1}', "PlannedUser"),
+        (b'{"user_class_name": "PlannedUser", "on_start": "x"}', "only weight"),
+        (b'{"user_class_name": "PlannedUser", "weight": "many"}', "weight is"),
+        (b'{"user_class_name": "PlannedUser", "weight": -1}', "weight is"),
+        (b'{"user_class_name": "PlannedUser", "weight": 1.5}', "weight is"),
+        (b'{"user_class_name": "PlannedUser", "fixed_count": true}', "fixed_count is"),
+        (b'{"user_class_name": "PlannedUser", "weight": 0}', "needs a fixed_count"),
+        (b'{"user_class_name": "PlannedUser", "tasks": []}', "at least one task"),
+        (b'{"user_class_name": "PlannedUser", "tasks": ["other"]}', "at least one task"),
+        (b'{"user_class_name": "PlannedUser", "host": "http://192.0.2.1"}', "--nodes"),
+    ],
+)
+def test_an_edit_that_cannot_be_is_refused_and_the_next_start_says_so(
+    idle: WebSession, edit: bytes, says: str
+) -> None:
+    """The form shows an edit whatever the answer: only a start can tell that it does not hold."""
+    answer = idle.client.post("/user", content=edit)
+    assert answer.status_code == 400
+    assert says in answer.json()["message"]
+    refused = idle.start_shape()
+    assert not refused["success"] and "reload the page" in refused["message"]
+    assert idle.client.get("/").status_code == 200
+    # The control: the page was reloaded, and what is refused now is another thing.
+    assert "no user class" in idle.start(1, user_classes="NoUser")["message"]
+
+
+def test_the_shape_does_not_start_with_other_users_than_planned(idle: WebSession) -> None:
+    assert idle.edit_class("PlannedUser", weight=7, fixed_count="2", host="").status_code == 201
+    refused = idle.start_shape()
+    assert not refused["success"]
+    assert "PlannedUser has weight 7, declared is 1" in refused["message"]
+    assert "PlannedUser has fixed_count 2, declared is 0" in refused["message"]
+    assert idle.edit_class("PlannedUser", weight=1, fixed_count=0).status_code == 201
+    refused = idle.ask("/swarm", shape_class="BesideShape", user_classes="PlannedUser")
+    assert not refused["success"] and "tick BesideUser too" in refused["message"]
+
+
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSession]:
-    with WebSession(tmp_path_factory.mktemp("idle") / "runs") as ui:
+    """With `--class-picker`, which is on in any case, and an option of the locustfile's own."""
+    runs = tmp_path_factory.mktemp("idle") / "runs"
+    with WebSession(runs, "--class-picker", environment={"BESIDE": "own_option"}) as ui:
         yield ui
         ui.interrupt(signal.SIGINT)
         done = ui.finish()

@@ -75,6 +75,10 @@ class WebSession(Run):
         """What a plain Start sends."""
         return self.ask("/swarm")
 
+    def edit_class(self, name: str, **edit: object) -> httpx.Response:
+        """What the class picker sends."""
+        return self.client.post("/user", json={"user_class_name": name, **edit})
+
     def stop(self) -> None:
         assert self.ask("/stop")["success"]
 

@@ -1,15 +1,19 @@
 """Three users beside a plan that goes up, down and to nobody at all.
 
 Every user counts its beginning, its requests and its end as figures, so that the timeline tells
-which of them ran when. The environment variable BESIDE seeds one mistake.
+which of them ran when. The environment variable BESIDE seeds one mistake, or an option of the
+locustfile's own.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+import locust
 from locust import constant, task
+from locust.argument_parser import LocustArgumentParser
 
 from locustfiles.harness import Cluster, FoundationUser, Scenario, strap_in
 from results.check import achieved, error_rate
@@ -17,6 +21,15 @@ from shapes.locust_shape import PhasedShape
 from shapes.profile import burst, sequence, steady
 
 BESIDE = os.environ.get("BESIDE", "")
+
+
+def add_own_option(parser: LocustArgumentParser) -> None:
+    parser.add_argument("--own-number", type=int, default=3)
+
+
+if BESIDE == "own_option":
+    EVENTS: Any = locust.events
+    EVENTS.init_command_line_parser.add_listener(add_own_option)
 
 
 class CountedUser(FoundationUser):
