@@ -12,11 +12,13 @@ from locust import User
 
 from locustfiles.harness.course import Course, ad_hoc_course, course_of
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
-from locustfiles.harness.run_book import RunBook
+from locustfiles.harness.run_book import RECENT_SECONDS, RunBook
 from locustfiles.harness.scenario import Cluster, Scenario
 from locustfiles.harness.target import Node
 from results.check import error_rate, requests
+from results.recorder import Recorder
 from results.run_folder import create_run
+from results.sample import Outcome, Sample
 from results.timeline import Header
 from results.timeline_reader import read_timeline
 from shapes.locust_shape import PhasedShape
@@ -100,3 +102,34 @@ def test_the_books_of_an_ad_hoc_run_hold_what_was_asked_for_and_no_plan(tmp_path
     assert written.plan is None
     assert [(p.users, p.planned) for p in written.progress] == [(3, 5)]
     assert opened.judge().reasons[-1].endswith("left out: requests")
+
+
+def second_report(second: int, sequence: int, ended: int) -> dict[str, object]:
+    """What a load side ships of a second in which so many requests ended."""
+    recorder = Recorder(source="local", origin_us=0)
+    for _ in range(ended):
+        at_us = second * 1_000_000
+        recorder.record(
+            Sample("GET /", None, at_us, at_us + 10, Outcome.OK, 200, 1, 0, None, "http://a")
+        )
+    recorder.close()
+    (report,) = [one for one in recorder.reports() if one is not None]
+    return replace(report, sequence=sequence).as_dict()
+
+
+def test_the_books_of_a_long_run_remember_recent_seconds_alone(tmp_path: Path) -> None:
+    now_s = 0.0
+    opened = book(tmp_path, replace(ad_hoc_course(), elapsed_s=lambda: now_s))
+    seconds = 3 * RECENT_SECONDS
+    for second in range(seconds):
+        opened.take("second", second_report(second, second, 2))
+    now_s = seconds + 0.5
+    assert (opened.tick(1, 1).rate_per_s, opened.tick(1, 1).ended) == (2.0, 2 * seconds)
+    # Late samples: of the second that is shown, and of one that is long past.
+    opened.take("second", second_report(seconds - 1, seconds, 3))
+    opened.take("second", second_report(0, seconds + 1, 4))
+    moment = opened.tick(1, 1)
+    assert (moment.rate_per_s, moment.ended) == (5.0, 2 * seconds + 7)
+    assert len(opened._ended_by_second) <= RECENT_SECONDS
+    opened.close(None, {})
+    assert len(read_timeline(opened.folder.timeline).reports) == seconds + 2, "all are written"
