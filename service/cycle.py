@@ -8,33 +8,43 @@ body, and when that is also the last, both go out at once. Everything else is uv
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from service import correlation, problem
+from service.errors import FoundationError, Overloaded
+from service.unsent import HeldBytes, Unsent
+
+__all__ = ["HeldBytes", "NodeCycle"]
+
 _BODILESS = frozenset({204, 304})
-
-
-@dataclass(slots=True)
-class HeldBytes:
-    """What has arrived on any connection and is not answered yet: `total` bytes of bodies, and
-    `requests` that are complete, so that a client that sends slowly holds nobody's place."""
-
-    total: int = 0
-    requests: int = 0
+_UNREAD: Final = "clients have not read too many bytes of answers: ask for less, or read faster"
 
 
 class NodeCycle(RequestResponseCycle):
-    """Used by `NodeProtocol` in place of uvicorn's own."""
+    """Used by `NodeProtocol` in place of uvicorn's own. `refused` is told of an answer that is
+    too large for what clients have not taken yet."""
 
-    def __init__(self, *, held: HeldBytes, **parts: Any) -> None:
+    def __init__(
+        self,
+        *,
+        held: HeldBytes,
+        unsent: Unsent,
+        refused: Callable[[FoundationError], None],
+        **parts: Any,
+    ) -> None:
         super().__init__(**parts)
         self._held = held
+        self._unsent = unsent
+        self._refused = refused
         self._holds_bytes = 0
         self._counts = False
         self._done = False
+        self._was_read = False
+        self._side_ended = False
         self._head: Any = None
 
     def hold(self, size_bytes: int) -> None:
@@ -63,6 +73,28 @@ class NodeCycle(RequestResponseCycle):
         self.disconnected = True
         self.message_event.set()
 
+    def end_side(self) -> None:
+        """The client sends no more, gone or not: who listens to it for that, behind the request,
+        sees a disconnect. It may still read, so an answer goes out."""
+        self._side_ended = True
+        self.message_event.set()
+
+    async def receive(self) -> Any:
+        """As uvicorn's, which would not tell of an ended side."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        told = self._was_read and self._side_ended
+        if not (told or self.disconnected or self.response_complete):
+            self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete or (self._was_read and self._side_ended):
+            return {"type": "http.disconnect"}
+        self._was_read = not self.more_body
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
     def start(self, app: ASGIApp, tasks: set[asyncio.Task[None]]) -> None:
         """Run `app` as a task that is among `tasks` until it ends."""
         self._task = asyncio.get_running_loop().create_task(self._run(app, tasks))
@@ -85,6 +117,7 @@ class NodeCycle(RequestResponseCycle):
                 self._head = message
             else:
                 await super().send(message)
+                self._unsent.wrote(len(message.get("body", b"")))
             return
         head, self._head = self._head, None
         whole = (
@@ -97,10 +130,30 @@ class NodeCycle(RequestResponseCycle):
             await super().send(head)
             await super().send(message)
             return
+        status, headers, body = head["status"], head.get("headers", ()), message.get("body", b"")
+        done = self.scope["method"] != "GET"
+        if not self._unsent.has_room(len(body), done=done):
+            if done:
+                self._refused(Overloaded(_UNREAD))
+                self.transport.abort()  # what it did is unknown to the client, never "refused"
+                self.lose()
+                return
+            status, headers, body = self._no_room(headers)
         if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+            with self._unsent.waiting(len(body)):
+                await self.flow.drain()
         if not self.disconnected and not self.transport.is_closing():
-            self._send_whole(head["status"], head.get("headers", ()), message.get("body", b""))
+            self._send_whole(status, headers, body)
+
+    def _no_room(self, headers: Any) -> tuple[int, Any, bytes]:
+        """The refusal of a read, in place of its answer, which is let go."""
+        error = Overloaded(_UNREAD)
+        self._refused(error)
+        told = next((value for name, value in headers if name == correlation.HEADER), None)
+        status, raw, body = problem.render(error, None if told is None else told.decode())
+        if told is not None:
+            raw.append((correlation.HEADER, told))
+        return status, raw, body
 
     def _send_whole(self, status: int, headers: Any, body: bytes) -> None:
         parts = [STATUS_LINE[status]]
@@ -126,6 +179,7 @@ class NodeCycle(RequestResponseCycle):
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
         self.transport.write(b"%b\r\n%b" % (head, body))
+        self._unsent.wrote(len(body))
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()

@@ -155,6 +155,12 @@ class RegistryFull(Conflict):
     code = "registry_full"
 
 
+class BackupsUnusable(FoundationError):
+    """Backups cannot be kept, and waiting for the disk does not help; said by a job, not HTTP."""
+
+    code = "backups_unusable"
+
+
 class Overloaded(FoundationError):
     """A bounded queue is full; nothing of the request was stored (G13)."""
 

@@ -46,8 +46,7 @@ IDLE: Final = 3
 LINGER: Final = 4
 
 LINGER_S = 1.0
-"""How long a refused client may go on sending before the connection is cut: closing at once would
-reset it, and the reset can overtake the answer."""
+"""How long a refused client may go on sending: a close at once would reset its answer away."""
 
 _VERSIONS = frozenset({"1.0", "1.1"})
 
@@ -107,8 +106,7 @@ class NodeProtocol(HttpToolsProtocol):
         if self._running is not None:
             self._running.lose()  # uvicorn tells the newest of pipelined ones alone
         for cycle, _ in self.pipeline:
-            assert isinstance(cycle, NodeCycle)
-            cycle.release()  # its turn never came
+            cycle.release()  # type: ignore[attr-defined]  # its turn never came
         self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -165,11 +163,13 @@ class NodeProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client may end its side after a whole request and still gets the answer; a streamed
-        answer ends, since a reader that went away looks the same."""
+        answer ends, and one that is held is told, since a reader that went away looks the same."""
         cycle = self.cycle
         if self._phase != BUSY or cycle is None or cycle.response_started:
             return False
         cycle.keep_alive = False
+        for waiting in (self._running, *(one for one, _ in self.pipeline)):
+            waiting.end_side()  # type: ignore[union-attr]
         return True
 
     def pause_writing(self) -> None:

@@ -2,12 +2,15 @@
 
 All are own events of the stream `$jobs`. A job and its end have ids that follow from the client's,
 and completed and failed share one: a job that runs twice, because the node died between its work
-and its end, still ends once. This module decides nothing about when a job runs.
+and its end, still ends once. An event that has the id of an end without being one, as a log of
+before may hold, is passed over. This module decides nothing about when a job runs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import count
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -53,9 +56,14 @@ class _Snapshot(BaseModel):
     failed: dict[str, int] = Field(default_factory=dict)
 
 
-def outcome_id(job_id: bytes) -> bytes:
-    """The id of the event that ends a job, whichever way."""
-    return intake.derived_id(job_id, "job outcome")
+def outcome_ids(job_id: bytes) -> Iterator[bytes]:
+    """The ids that a job's end may have, whichever way it ends: the first that is no other event's.
+
+    Clients cannot store events under such ids, so there is an end to the others'.
+    """
+    yield intake.derived_id(job_id, "job outcome")
+    for number in count(2):
+        yield intake.derived_id(job_id, f"job outcome {number}")
 
 
 def enqueue_write(asked: JobRequest, correlation_id: str, now: int) -> Write:
@@ -103,7 +111,7 @@ def _outcome_write(
 ) -> Write:
     head = {"job": str(UUID(bytes=job.id)), "kind": job.kind}
     return intake.workload_write(
-        id=outcome_id(job.id),
+        id=next(outcome_ids(job.id)),
         type=type_,
         data={**head, "attempt": job.attempt, "node": node, **more},
         # What an attempt found or took does not make it another outcome.
@@ -143,6 +151,15 @@ async def read_back(store: EventStore) -> JobBook:
     return book
 
 
+async def outcome_at(store: EventStore, id: bytes) -> Outcome | None:
+    """The end that has this id; None when the event that has it ends no job.
+
+    Raises as the store's get.
+    """
+    event = await store.get(id)
+    return outcome_of(event) if event.stream == STREAM and event.type in _STATE else None
+
+
 async def find(store: EventStore, job_id: bytes) -> Job | None:
     """A job that memory has forgotten, from the log; None for one that never was.
 
@@ -152,10 +169,14 @@ async def find(store: EventStore, job_id: bytes) -> Job | None:
     if event is None or event.type != ENQUEUED:
         return None
     job = job_of(event)
-    ending = await _own(store, outcome_id(job_id))
-    if ending is not None:
-        job.outcome = outcome_of(ending)
-        job.attempt = job.outcome.attempt
+    for id in outcome_ids(job_id):
+        try:
+            job.outcome = await outcome_at(store, id)
+        except EventNotFound:
+            return job
+        if job.outcome is not None:
+            job.attempt = job.outcome.attempt
+            return job
     return job
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from time import perf_counter
 from typing import Annotated, Final
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.responses import Response
+from starlette.types import Receive
 
 from service import body as bodies
 from service import correlation
@@ -77,15 +80,30 @@ class JobsPart(Part):
         }
         return Answer(202, orjson.dumps(receipt), correlation_id)
 
-    async def status(self, job_id: UUID, wait_s: float) -> Response:
+    async def status(self, job_id: UUID, wait_s: float, receive: Receive) -> Response:
         """200 with a JobStatus, at once or when the job is over."""
         job = await self._queue.find(job_id.bytes)
         headers = {}
         if wait_s > 0 and job.outcome is None:
-            held_s = await self._queue.wait(job, wait_s)
+            held_s = await self._hold(job, wait_s, receive)
             # The wait is the client's wish: it must not count as the node's slowness.
             headers["server-timing"] = f"emulated;dur={1_000 * held_s:.3f}"
         return Response(_status(job), media_type="application/json", headers=headers)
+
+    async def _hold(self, job: Job, wait_s: float, receive: Receive) -> float:
+        """As the queue's `wait`, but no longer than the client keeps its side open: the poll of one
+        that has gone would keep a place among those that wait."""
+        started_s = perf_counter()
+        waiting = asyncio.ensure_future(self._queue.wait(job, wait_s))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
+        finally:
+            waiting.cancel()
+            leaving.cancel()
+        return perf_counter() - started_s
 
     async def summary(self) -> bytes:
         """A JobSummary as JSON."""
@@ -127,10 +145,12 @@ class JobsPart(Part):
             return Response(await self.summary(), media_type="application/json")
 
         @router.get("/{id}", response_model=JobStatus, responses=problems(404))
-        async def get_job(id: UUID, patience: Annotated[_Patience, Query()]) -> Response:
+        async def get_job(
+            request: Request, id: UUID, patience: Annotated[_Patience, Query()]
+        ) -> Response:
             """One job: at once when it is over, else when it ends or after `wait_s`. The time that
             the answer was held is stated in Server-Timing as emulated."""
-            return await self.status(id, patience.wait_s)
+            return await self.status(id, patience.wait_s, request.receive)
 
         return (router,)
 
@@ -145,6 +165,8 @@ class JobsPart(Part):
         detail = f"{queue.book.queued} queued ({share:.0%} of bound), {queue.book.running} running"
         if queue.blocked:
             detail += f", {queue.blocked} done but the disk does not take their end: see disk"
+        elif queue.shortage is not None:
+            detail += f", {len(queue.postponed)} of them postponed: {queue.shortage}"
         elif share > QUEUE_DEGRADED:
             detail += ": send less or add nodes"
         else:
@@ -173,6 +195,12 @@ class JobsPart(Part):
 
     async def close(self) -> None:
         await self._queue.close()
+
+
+async def _gone(receive: Receive) -> None:
+    """Until the client has closed its connection, or its side of it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _status(job: Job) -> bytes:

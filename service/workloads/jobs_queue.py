@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from structlog.typing import FilteringBoundLogger
 
@@ -84,6 +85,8 @@ class JobQueue:
         self.book = JobBook(Snapshot())
         self.blocked = 0
         """Jobs whose work is done and whose end the disk does not take."""
+        self.postponed: dict[bytes, str] = {}
+        """Jobs whose last attempt the node could not serve, and what it was short of."""
         self._recovered = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,6 +101,11 @@ class JobQueue:
     @property
     def is_recovered(self) -> bool:
         return self._recovered.is_set()
+
+    @property
+    def shortage(self) -> str | None:
+        """What the job that was postponed last waits for; None while none is."""
+        return next(reversed(self.postponed.values()), None)
 
     async def recover(self) -> None:
         """Read the jobs back and run what is unfinished. Raises as the store's query."""
@@ -241,6 +249,7 @@ class JobQueue:
         except asyncio.CancelledError:
             if self._stopping.is_set():
                 raise
+            self.postponed.pop(job.id, None)
             await self._attempt_failed(job, "cancelled", correlation_id)
             return
         except Exception as error:
@@ -248,8 +257,10 @@ class JobQueue:
             if isinstance(error, FoundationError) and error.status == 503:
                 self._postpone(job, error)
             else:
+                self.postponed.pop(job.id, None)
                 await self._attempt_failed(job, f"{type(error).__name__}: {error}", correlation_id)
             return
+        self.postponed.pop(job.id, None)
         work_s = perf_counter() - started_s
         emulated_s = await self._rest(prescribed_ms(job.kind, job.id) / 1_000 - work_s)
         if emulated_s is None:
@@ -273,7 +284,12 @@ class JobQueue:
 
     def _postpone(self, job: Job, error: FoundationError) -> None:
         """The node was short of something, a disk or a connection: that is no fault of the job."""
-        self._log.warning("a job is postponed", kind=job.kind, code=error.code, error=str(error))
+        reason = str(error)
+        # One line for all jobs that wait for the same: the rest is health's to say.
+        if reason not in (self.postponed.get(job.id), self.shortage):
+            self._log.warning("a job is postponed", kind=job.kind, code=error.code, error=reason)
+        self.postponed.pop(job.id, None)
+        self.postponed[job.id] = reason
         self.book.postpone(job)
         asyncio.get_running_loop().call_later(self.limits.postpone_s, self._again, job)
 
@@ -296,7 +312,7 @@ class JobQueue:
 
     async def _record(self, job: Job, write: Write) -> None:
         """Make a job's end durable, however long that takes; then it counts, and all are told."""
-        outcome = await self._store_patiently(write)
+        outcome = await self._store_patiently(job, write)
         if outcome is None:
             return
         self.book.ended(job.id, job.kind, outcome)
@@ -306,13 +322,13 @@ class JobQueue:
         if due and not self._stopping.is_set():
             await self._snapshot()
 
-    async def _store_patiently(self, write: Write) -> Outcome | None:
+    async def _store_patiently(self, job: Job, write: Write) -> Outcome | None:
         """Append until the disk takes it; None when the node stops before."""
         blocked = False
         try:
             while not self._stopping.is_set():
                 try:
-                    return await self._store_outcome(write)
+                    return await self._store_outcome(job, write)
                 except FoundationError as error:
                     if not blocked:
                         self._log.warning("the end of a job waits for the disk", error=str(error))
@@ -325,15 +341,20 @@ class JobQueue:
         finally:
             self.blocked -= blocked
 
-    async def _store_outcome(self, write: Write) -> Outcome:
+    async def _store_outcome(self, job: Job, write: Write) -> Outcome:
         """What the log then holds: the first end that was written, should there be one already."""
-        try:
-            stored = await self._store.append(write)
-            if not stored.duplicate:
-                return jobs_log.outcome_of_write(write, stored)
-        except IdConflict:
-            pass
-        return jobs_log.outcome_of(await self._store.get(write.id))
+        for id in jobs_log.outcome_ids(job.id):
+            try:
+                stored = await self._store.append(write._replace(id=id))
+                if not stored.duplicate:
+                    return jobs_log.outcome_of_write(write, stored)
+            except IdConflict:
+                pass
+            outcome = await jobs_log.outcome_at(self._store, id)
+            if outcome is not None:
+                return outcome
+            self._log.warning("another event has the id of a job's end", id=str(UUID(bytes=id)))
+        raise AssertionError("the ids have no end")
 
     async def _snapshot(self) -> None:
         book = self.book

@@ -3,13 +3,13 @@
 `email_delivery` renders a mail and hashes it, `report_generation` aggregates the last user actions,
 `analytics_aggregation` counts the last minute's events, `backup_creation` writes a backup of the
 newest events beside the database and fsyncs it, `data_cleanup` removes old backups. A few
-milliseconds of CPU at most; files are touched in a thread, never on the loop. A backup is named by
-its job, so that a second attempt replaces the first.
+milliseconds of CPU at most; files are touched and mails rendered in a thread, never on the loop. A
+backup is named by its job, so that a second attempt replaces the first.
 """
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import os
 import re
 from collections import Counter
@@ -23,22 +23,34 @@ from statistics import fmean
 from typing import Any, Final, assert_never
 from uuid import UUID
 
-from service.errors import StorageError
+from service.errors import BackupsUnusable, StorageError
 from service.events.store import EventQuery, EventStore
 from service.schema import Event
 from service.schema_jobs import JobKind
+from service.workloads.jobs_thread import in_thread
 
 READ_EVENTS: Final = 200
 """What a report, an aggregation and a backup read: two statements of the readers."""
 
 WINDOW_US: Final = 60_000_000
 MAX_TEXT_CHARS: Final = 4_000
+MAX_SUBJECT_CHARS: Final = 200
+MAX_ADDRESS_CHARS: Final = 254
+"""RFC 5321's path of 256 less its brackets. The standard library's header parser takes quadratic
+time, 14 s for an address field of 4,000 characters, so both fields are short."""
+
 MAX_BACKUP_BYTES: Final = 256 * 2**10
 MAX_BACKUPS: Final = 20
 KEPT_BACKUPS: Final = 3
 ABANDONED_AFTER_S: Final = 3_600
 _BACKUP = re.compile(r"[0-9a-f-]{36}\.jsonl")
 _PARTIAL = re.compile(r"[0-9a-f-]{36}\.partial")
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*"
+)
+_SHORTAGES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What passes, or what the node's own `disk` and `writer` tell of as well: a job waits for it."""
+
 
 Result = dict[str, Any]
 
@@ -55,10 +67,11 @@ class JobWork:
         self._clock_us = clock_us
 
     async def do(self, kind: JobKind, job_id: bytes, payload: Result) -> Result:
-        """One attempt. Raises as the store's query, StorageError, ValueError for a bad address."""
+        """One attempt. Raises as the store's query, StorageError when the disk is short,
+        BackupsUnusable, ValueError for a bad address."""
         match kind:
             case "email_delivery":
-                return deliver_email(self._node, job_id, payload)
+                return await in_thread(partial(deliver_email, self._node, job_id, payload))
             case "report_generation":
                 return report(await self._newest("user_action"))
             case "analytics_aggregation":
@@ -86,30 +99,46 @@ class JobWork:
 
 
 async def _on_disk(work: Callable[[], Result]) -> Result:
-    """Run `work` in a thread. Raises StorageError for what the disk refuses."""
+    """Run `work` in a thread. Raises StorageError for a shortage, else BackupsUnusable."""
     try:
-        return await asyncio.to_thread(work)
+        return await in_thread(work)
     except OSError as error:
-        raise StorageError(
-            f"backups cannot be kept: {error.strerror}: make room in the data directory"
+        if error.errno in _SHORTAGES:
+            raise StorageError(
+                f"backups cannot be kept: {error.strerror}: make room in the data directory"
+            ) from None
+        raise BackupsUnusable(
+            f"backups cannot be kept: {error.strerror}: let `backups` in the data directory be a"
+            " folder that the node may write"
         ) from None
 
 
 def deliver_email(node: str, job_id: bytes, payload: Result) -> Result:
-    """Render the mail as it would go to an SMTP server; its digest stands for the delivery."""
+    """Render the mail as it would go to an SMTP server; its digest stands for the delivery.
+
+    Raises ValueError for what is not one address.
+    """
     mail = EmailMessage(policy=SMTP)
     mail["Message-ID"] = f"<{UUID(bytes=job_id)}@{node}>"
     mail["From"] = f"jobs@{node}"
-    mail["To"] = to = _text(payload, "to", "customer@example.org")
-    mail["Subject"] = _text(payload, "subject", "Your report is ready")
-    mail.set_content(_text(payload, "body", "Sign in to read it.\n" * 20))
+    mail["To"] = to = _address(payload.get("to", "customer@example.org"))
+    mail["Subject"] = _text(payload, "subject", "Your report is ready", MAX_SUBJECT_CHARS)
+    mail.set_content(_text(payload, "body", "Sign in to read it.\n" * 20, MAX_TEXT_CHARS))
     raw = mail.as_bytes()
     return {"to": to, "size_bytes": len(raw), "sha256": sha256(raw).hexdigest()}
 
 
-def _text(payload: Result, name: str, default: str) -> str:
+def _address(given: object) -> str:
+    if isinstance(given, str) and len(given) <= MAX_ADDRESS_CHARS and _ADDRESS.fullmatch(given):
+        return given
+    raise ValueError(
+        f"to: one address such as ada@example.org, in ASCII, at most {MAX_ADDRESS_CHARS} characters"
+    )
+
+
+def _text(payload: Result, name: str, default: str, most_chars: int) -> str:
     value = payload.get(name)
-    return value[:MAX_TEXT_CHARS] if isinstance(value, str) and value else default
+    return value[:most_chars] if isinstance(value, str) and value else default
 
 
 def report(events: Sequence[Event]) -> Result:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import uuid_utils
 
-from service.schema import EventPage, Health, Problem
+from service.schema import ComponentHealth, EventPage, Health, Problem
 from service.schema_jobs import JobKind, JobReceipt, JobStatus, JobSummary
+from service.workloads.jobs_log import outcome_ids
 from tests.e2e.node_process import NodeProcess, running
 
 GUARD_S = 30.0
@@ -116,6 +120,14 @@ def test_the_events_of_a_job_are_in_the_log_and_nobody_can_forge_them(http: http
     assert end.data["kind"] == "email_delivery"
     forged = {"type": "background_job_completed", "stream": "$jobs"}
     refused(http.post("/v1/events", json=forged), 422, "invalid_input")
+    job = new_job()
+    end_id = str(UUID(bytes=next(outcome_ids(UUID(job["id"]).bytes))))
+    data = {"job": job["id"], "kind": job["kind"], "attempt": 1, "result": {"forged": True}}
+    ending = {"type": "background_job_completed", "data": data, "id": end_id}
+    refused(http.post("/v1/events", json=ending), 422, "invalid_input")
+    refused(http.post("/v1/jobs", json=job | {"id": end_id}), 422, "invalid_input")
+    submit(http, job)
+    assert "forged" not in (status(http, job, wait_s=20).result or {"forged": True})
 
 
 def test_the_summary_telemetry_and_metrics_agree(http: httpx.Client) -> None:
@@ -210,6 +222,81 @@ def test_a_held_poll_does_not_keep_a_stopping_node(slow: NodeProcess) -> None:
         assert slow.stop(signal.SIGTERM) == 0
         assert time.monotonic() - started_s < 20
         assert [poll.result(GUARD_S).state for poll in polls] == ["running"] * 4
+
+
+def test_a_poll_is_held_no_longer_than_its_client_is_there(slow: NodeProcess) -> None:
+    with client_of(slow) as http, ThreadPoolExecutor(1) as pool:
+        submit(http, job := new_job())
+        staying = pool.submit(status, http, job, 20.0)
+        until(lambda: held(http) == 1)
+        target = f"GET /v1/jobs/{job['id']}?wait_s=20 HTTP/1.1\r\nhost: x\r\n\r\n"
+        leaving = [socket.create_connection(("127.0.0.1", slow.port)) for _ in range(20)]
+        for connection in leaving:
+            connection.sendall(target.encode())
+        until(lambda: held(http) == 21)
+        for connection in leaving:
+            connection.close()
+        until(lambda: held(http) == 1)
+        assert not staying.done(), "all of them ended with their time"
+        assert slow.stop(signal.SIGTERM) == 0
+        assert staying.result(GUARD_S).state == "running"
+    assert "Traceback" not in slow.log and "request failed" not in slow.log
+
+
+def test_a_client_that_ends_its_side_gets_the_state_at_once(slow: NodeProcess) -> None:
+    with client_of(slow) as http:
+        submit(http, job := new_job())
+        target = f"GET /v1/jobs/{job['id']}?wait_s=20 HTTP/1.1\r\nhost: x\r\n\r\n"
+        polls = [socket.create_connection(("127.0.0.1", slow.port)) for _ in range(3)]
+        for poll in polls:
+            poll.settimeout(GUARD_S)
+        polls[0].sendall(target.encode())
+        until(lambda: held(http) == 1)
+        polls[0].shutdown(socket.SHUT_WR)
+        for poll, requests in ((polls[1], 1), (polls[2], 3)):
+            poll.sendall(target.encode() * requests)
+            poll.shutdown(socket.SHUT_WR)
+        staying = socket.create_connection(("127.0.0.1", slow.port))
+        staying.sendall(target.encode())
+        answers = [b"".join(iter(partial(poll.recv, 65_536), b"")) for poll in polls]
+        assert [answer.count(b"HTTP/1.1 200") for answer in answers] == [1, 1, 3]
+        assert [answer.count(b'"running"') for answer in answers] == [1, 1, 3]
+        assert held(http) == 1, "all of them ended with their time"
+        for poll in (*polls, staying):
+            poll.close()
+
+
+def test_a_backup_that_hangs_keeps_no_stopping_node(tmp_path: Path) -> None:
+    backups = tmp_path / "data" / "backups"
+    backups.mkdir(parents=True)
+    job = new_job("backup_creation")
+    # Opening it waits for a reader, as a disk that hangs makes a call wait.
+    os.mkfifo(backups / f"{job['id']}.partial")
+    with running(tmp_path / "data", emulated_latency=0) as node, client_of(node) as http:
+        submit(http, job)
+        until(lambda: summary(http).running == 1)
+        other = new_job("backup_creation")
+        submit(http, other)
+        assert status(http, other, wait_s=20).state == "completed"
+        assert status(http, job).state == "running"
+        assert node.stop(signal.SIGTERM) == 0, node.log
+
+
+def test_a_full_disk_that_postpones_a_backup_shows_in_health(tmp_path: Path) -> None:
+    backups = tmp_path / "data" / "backups"
+    backups.mkdir(parents=True)
+    job = new_job("backup_creation")
+    (backups / f"{job['id']}.partial").symlink_to("/dev/full")
+    with running(tmp_path / "data", emulated_latency=0) as node, client_of(node) as http:
+        submit(http, job)
+        until(lambda: jobs_health(http).status == "degraded")
+        found = status(http, job, wait_s=20)
+        assert (found.state, found.attempt) == ("completed", 1)
+        assert jobs_health(http).status == "up"
+
+
+def jobs_health(http: httpx.Client) -> ComponentHealth:
+    return Health.model_validate_json(http.get("/health").content).components["jobs"]
 
 
 def held(http: httpx.Client) -> int:

@@ -49,7 +49,7 @@ def repetitive() -> None:
 
     setattr(jobs_log, "JobBook", _NeverOver)  # noqa: B010  (the name is not the module's to export)
     jobs_log.read_back = forgetful
-    jobs_log.outcome_id = lambda job_id: uuid_utils.uuid7().bytes
+    jobs_log.outcome_ids = lambda job_id: iter(lambda: uuid_utils.uuid7().bytes, b"")
 
 
 def hurried() -> None:

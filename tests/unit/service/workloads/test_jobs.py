@@ -211,19 +211,43 @@ def events(count: int, type: str = "user_action", **data: Any) -> list[Event]:
 
 
 def test_a_mail_is_rendered_the_same_on_every_attempt() -> None:
-    payload = {"to": "ä@example.org", "subject": "Grüße", "body": "x" * 10_000}
+    payload = {"to": "a.b+c@example.org", "subject": "Grüße", "body": "x" * 10_000}
     first = deliver_email("node-1", b"i" * 16, payload)
     assert deliver_email("node-1", b"i" * 16, payload) == first
     assert deliver_email("node-1", b"j" * 16, payload)["sha256"] != first["sha256"]
     assert 4_000 < first["size_bytes"] < 20_000
-    assert deliver_email("node-1", b"i" * 16, {"to": 1, "body": None})["to"].endswith(
-        "@example.org"
-    )
+    default = deliver_email("node-1", b"i" * 16, {"subject": 1, "body": None})
+    assert default["to"].endswith("@example.org")
 
 
-def test_a_mail_cannot_be_given_headers_of_its_own() -> None:
+@pytest.mark.parametrize(
+    "to",
+    [
+        "a@example.org\r\nBcc: b@example.org",
+        "a@example.org, b@example.org",
+        "Ada <a@example.org>",
+        "\u00e4@example.org",
+        "\u00e9 " * 2_000,
+        "a" * 65 + "@example.org",
+        "a@" + "b." * 126 + "b",
+        "a@b@c",
+        "a",
+        "",
+        1,
+        None,
+        ["a@example.org"],
+    ],
+)
+def test_a_mail_goes_to_one_short_ascii_address_or_not_at_all(to: object) -> None:
+    with pytest.raises(ValueError, match="one address such as"):
+        deliver_email("node-1", b"i" * 16, {"to": to})
+
+
+def test_a_subject_can_have_no_headers_of_its_own_and_is_short() -> None:
     with pytest.raises(ValueError):
-        deliver_email("node-1", b"i" * 16, {"to": "a@example.org\r\nBcc: b@example.org"})
+        deliver_email("node-1", b"i" * 16, {"subject": "a\r\nBcc: b@example.org"})
+    longest = deliver_email("node-1", b"i" * 16, {"subject": "x" * 200})
+    assert deliver_email("node-1", b"i" * 16, {"subject": "x" * 4_000}) == longest
 
 
 def test_a_report_and_an_aggregation_count_what_is_there() -> None:

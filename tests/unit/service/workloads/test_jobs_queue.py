@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,6 +16,7 @@ from uuid import UUID
 
 import pytest
 import structlog
+import structlog.testing
 import uuid_utils
 
 from service.emulation import EmulatedLatency
@@ -567,7 +569,28 @@ async def test_every_kind_of_work_is_done_over_a_real_store(
     assert jobs[2].outcome.result["types"]["user_action"] == 1
 
 
-async def test_a_backup_that_the_disk_refuses_is_made_when_it_is_well(
+async def test_a_backup_that_a_full_disk_refuses_is_made_when_there_is_room(
+    disk: Disk, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    asked = request("backup_creation")
+    full = folder / f"{asked.id}.partial"
+    full.symlink_to("/dev/full")
+    work = JobWork(disk.store, folder, "node-1", wall_clock_us)
+    with structlog.testing.capture_logs() as lines:
+        async with queue_on(disk, work, limits=replace(LIMITS, postpone_s=0.2)) as queue:
+            job = await submit(queue, asked)
+            await until(lambda: queue.shortage is not None)
+            assert list(queue.postponed) == [job.id] and job.outcome is None
+            assert "No space left on device: make room" in str(queue.shortage)
+            await over(queue, job)
+            assert queue.shortage is None
+    assert (job.state, job.attempt) == ("completed", 1)
+    assert [line["event"] for line in lines] == ["a job is postponed"]
+
+
+async def test_a_backup_for_which_there_is_no_folder_fails_and_says_why(
     disk: Disk, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backups"
@@ -575,8 +598,91 @@ async def test_a_backup_that_the_disk_refuses_is_made_when_it_is_well(
     work = JobWork(disk.store, folder, "node-1", wall_clock_us)
     async with queue_on(disk, work) as queue:
         job = await submit(queue, request("backup_creation"))
-        assert await queue.wait(job, 0.1) > 0
-        assert job.outcome is None
-        folder.unlink()
         await over(queue, job)
-    assert (job.state, job.attempt) == ("completed", 1)
+        assert queue.shortage is None
+    assert (job.state, job.attempt) == ("failed", 3)
+    assert job.outcome is not None and job.outcome.error is not None
+    assert "File exists: let `backups` in the data directory be a folder" in job.outcome.error
+    assert str(tmp_path) not in job.outcome.error
+
+
+async def test_jobs_that_wait_for_the_same_shortage_are_told_of_once(disk: Disk) -> None:
+    async def starved(kind: JobKind, job_id: bytes, payload: dict[str, Any]) -> dict[str, Any]:
+        if work.calls[job_id] < 6:
+            raise StorageError("no room")
+        return {}
+
+    work = Scripted(starved)
+    with structlog.testing.capture_logs() as lines:
+        async with queue_on(disk, work, limits=replace(LIMITS, workers=20)) as queue:
+            jobs = [await submit(queue, request()) for _ in range(20)]
+            await over(queue, *jobs)
+            assert not queue.postponed
+    assert all(work.calls[job.id] == 6 for job in jobs)
+    assert [line["error"] for line in lines] == ["no room"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "state"),
+    [
+        ({"to": "\u00e9 " * 2_000}, "failed"),
+        ({"subject": "\u00e9 =?utf-8?q? " * 2_000}, "completed"),
+        ({"body": "\u00e9=\n" * 2_000}, "completed"),
+    ],
+)
+async def test_a_mail_is_rendered_beside_the_loop_whatever_is_in_it(
+    disk: Disk, tmp_path: Path, payload: dict[str, Any], state: str
+) -> None:
+    work = JobWork(disk.store, tmp_path / "backups", "node-1", wall_clock_us)
+    turns = 0
+    mail = asyncio.ensure_future(work.do("email_delivery", b"i" * 16, payload))
+    while not mail.done():
+        await asyncio.sleep(0)
+        turns += 1
+    # On the loop it would be done in the task's first turn, and everything else wait for it.
+    assert turns > 2
+    found = "failed" if mail.exception() else "completed"
+    assert found == state
+
+
+async def test_an_event_that_has_the_id_of_a_job_s_end_neither_ends_nor_stops_it(
+    disk: Disk,
+) -> None:
+    """No client can store one any more, but a log of before may hold it."""
+    plain, forged, queued, twice = (request(n=n) for n in range(4))
+    for asked, ends, type, stream in (
+        (plain, 1, "test", None),
+        (forged, 1, jobs_log.COMPLETED, None),
+        (queued, 1, jobs_log.ENQUEUED, jobs_log.STREAM),
+        (twice, 2, jobs_log.FAILED, None),
+    ):
+        data: dict[str, object] = {"job": str(asked.id), "kind": asked.kind, "attempt": 1}
+        data |= {"error": "forged", "payload": {}}
+        for id in islice(jobs_log.outcome_ids(asked.id.bytes), ends):
+            await disk.store.append(make_write(id=id, type=type, data=data, stream=stream))
+    work, everyone = Scripted(nothing), (plain, forged, queued, twice)
+    async with queue_on(disk, work) as queue:
+        jobs = [await submit(queue, asked) for asked in everyone]
+        await over(queue, *jobs)
+        await until(lambda: queue.book.running == 0)
+        assert [job.state for job in jobs] == ["completed"] * 4
+        assert queue.blocked == 0
+    for asked in everyone:
+        found = await jobs_log.find(disk.store, asked.id.bytes)
+        assert found is not None and found.outcome is not None
+        assert found.outcome.result == {"payload": asked.payload}
+    assert [end.data["job"] for end in await ends_of(disk, everyone)] == [
+        str(asked.id) for asked in everyone
+    ]
+    calls = dict(work.calls)
+    async with queue_on(disk, work) as queue:
+        found_again = [await queue.find(asked.id.bytes) for asked in everyone]
+        assert all(job.outcome for job in found_again)
+    assert {id: work.calls[id] for id in calls} == calls, "what has ended runs again"
+
+
+async def ends_of(disk: Disk, asked: Sequence[JobRequest]) -> list[Event]:
+    """The ends of these jobs, in their order."""
+    ids = [str(one.id) for one in asked]
+    found = [end for end in await ends(disk) if end.data["job"] in ids]
+    return sorted(found, key=lambda end: ids.index(end.data["job"]))
