@@ -2,7 +2,8 @@
 
 `service_registered`, `service_unregistered` and `service_lost` are own events in the stream
 `$registry/<namespace>/<name>`, whose version is the fencing token of a registration. An end is told
-once per registration: its id follows from that of the registration.
+once per registration: its id follows from that of the registration, and clients cannot store events
+under such ids. A log of before may hold one; the end then takes the next id (`number`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ UNREGISTERED: Final = "service_unregistered"
 LOST: Final = "service_lost"
 TYPES: Final = (REGISTERED, UNREGISTERED, LOST)
 
+End = Literal["service_unregistered", "service_lost"]
 Registrations = dict[Key, Registration]
 
 
@@ -83,11 +85,12 @@ def registered_write(key: Key, asked: RegistryWrite, correlation_id: str, create
 
 def end_write(
     entry: Entry,
-    type: Literal["service_unregistered", "service_lost"],
+    type: End,
     correlation_id: str,
     created_at: int,
+    number: int = 1,
 ) -> Write:
-    """The event that ends a registration."""
+    """The event that ends a registration, under the id of this number."""
     registration = entry.registration
     content: dict[str, object] = {
         "namespace": registration.key.namespace,
@@ -96,7 +99,7 @@ def end_write(
         "version": registration.version,
     }
     return workload_write(
-        id=derived_id(registration.id, type),
+        id=derived_id(registration.id, type if number == 1 else f"{type} {number}"),
         type=type,
         data=content,
         client=content,

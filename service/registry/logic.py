@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import orjson
 from structlog.typing import FilteringBoundLogger
@@ -26,6 +26,7 @@ from structlog.typing import FilteringBoundLogger
 from service.errors import (
     AlreadyRegistered,
     FoundationError,
+    IdConflict,
     NotFound,
     NotOwner,
     PayloadTooLarge,
@@ -34,9 +35,10 @@ from service.errors import (
 )
 from service.events.intake import make_correlation_id
 from service.events.own_log import SNAPSHOT_EVERY, OwnLog
-from service.events.store import EventStore, Stored, Write
+from service.events.store import EventStore, Stored
 from service.readiness import Readiness
 from service.registry import facts
+from service.registry.ending import store_ends
 from service.registry.model import (
     MAX_DIRECTORY_BYTES,
     MAX_ENTRIES,
@@ -57,8 +59,6 @@ SWEEP_S: Final = 0.25
 
 SWEEP_ENTRIES: Final = 500
 _FULL_SHARE: Final = 0.9
-
-T = TypeVar("T")
 
 
 class Registry:
@@ -158,7 +158,7 @@ class Registry:
                     f"{key} is registered by {held.registration.owner} for another "
                     f"{held.lease.deadline_s - now_s:.1f} s: wait for its end or use another name"
                 )
-            if held.registration.holds(asked.owner, asked.url, metadata):
+            if held.registration.holds(asked.owner, asked.url, metadata, asked.lease_s):
                 self.renewals += 1
                 lease = Lease.granted(asked.lease_s, now_s, self._clock_us())
                 return self._directory.renew(key, lease), True
@@ -183,7 +183,7 @@ class Registry:
             writes.insert(0, facts.end_write(lost, facts.LOST, correlation_id, now_us))
 
         def apply(receipts: Sequence[Stored]) -> Entry | None:
-            if lost is not None:
+            if len(receipts) > 1:
                 self._directory.remove(key)
                 self.losses += 1
             stored = receipts[-1]
@@ -195,8 +195,21 @@ class Registry:
             self._stirred.set()
             return entry
 
+        async def store() -> Entry | None:
+            try:
+                return await self._own.append(writes, apply)
+            except IdConflict:  # perhaps the loss's
+                if lost is None:
+                    raise
+            await self._store_ends([lost], facts.LOST, correlation_id)
+            return await self._own.append(writes[-1:], apply)
+
         size_bytes = entry_bytes(key, asked.owner, asked.url, metadata)
-        entry = await self._change((key,), writes, apply, size_bytes)
+        self._growing_bytes += size_bytes
+        try:
+            entry = await self._turns.hold((key,), store())
+        finally:
+            self._growing_bytes -= size_bytes
         if entry is None:
             raise _ended(key)
         return entry
@@ -210,28 +223,27 @@ class Registry:
             raise _not_found(key)
         if entry.registration.owner != owner:
             raise NotOwner(f"{key} is registered by {entry.registration.owner}: only it may end it")
-        write = facts.end_write(entry, facts.UNREGISTERED, correlation_id, self._clock_us())
-
-        def apply(_: Sequence[Stored]) -> None:
-            self._directory.remove(key)
-            self.unregistrations += 1
-
-        await self._change((key,), [write], apply)
+        ends = self._store_ends([entry], facts.UNREGISTERED, correlation_id)
+        await self._turns.hold((key,), ends)
         return entry
 
-    async def _change(
-        self,
-        keys: Sequence[Key],
-        writes: Sequence[Write],
-        apply: Callable[[Sequence[Stored]], T],
-        size_bytes: int = 0,
-    ) -> T:
-        """Store and apply in the turn of `keys`; `size_bytes` may come to the directory."""
-        self._growing_bytes += size_bytes
-        try:
-            return await self._turns.hold(keys, self._own.append(writes, apply))
-        finally:
-            self._growing_bytes -= size_bytes
+    def _store_ends(
+        self, entries: Sequence[Entry], type: facts.End, correlation_id: str
+    ) -> Coroutine[Any, Any, None]:
+        """What stores and applies these ends, for whoever holds the turns of their names."""
+
+        def apply(ended: Sequence[Entry]) -> None:
+            for entry in ended:
+                self._directory.remove(entry.registration.key)
+            if type == facts.LOST:
+                self.losses += len(ended)
+            else:
+                self.unregistrations += len(ended)
+
+        now_us = self._clock_us()
+        return store_ends(
+            self._own, entries, type, apply, correlation_id=correlation_id, now_us=now_us
+        )
 
     def _refusal(self, key: Key, held: Entry | None, size_bytes: int) -> RegistryFull | None:
         """Why there is no room for an entry, or None. Counts what is being stored."""
@@ -290,16 +302,8 @@ class Registry:
         lost = lost[:SWEEP_ENTRIES]
         if not lost:
             return 0
-        keys = [entry.registration.key for entry in lost]
-        now_us, correlation_id = self._clock_us(), make_correlation_id()
-        writes = [facts.end_write(entry, facts.LOST, correlation_id, now_us) for entry in lost]
-
-        def apply(_: Sequence[Stored]) -> None:
-            for key in keys:
-                self._directory.remove(key)
-            self.losses += len(keys)
-
-        await self._change(keys, writes, apply)
+        ends = self._store_ends(lost, facts.LOST, make_correlation_id())
+        await self._turns.hold([entry.registration.key for entry in lost], ends)
         return len(lost)
 
     # Life

@@ -72,9 +72,11 @@ class Registration:
     id: bytes
     registered_at: int
 
-    def holds(self, owner: str, url: str | None, metadata: bytes) -> bool:
-        """Whether a request of this content renews it."""
-        return (self.owner, self.url, self.metadata) == (owner, url, metadata)
+    def holds(self, owner: str, url: str | None, metadata: bytes, lease_s: int) -> bool:
+        """Whether a request of this content renews it. Another length of the lease does not: it
+        would be acknowledged in memory alone, and a restart would go back to the first."""
+        mine = (self.owner, self.url, self.metadata, self.lease_s)
+        return mine == (owner, url, metadata, lease_s)
 
     def size_bytes(self) -> int:
         return entry_bytes(self.key, self.owner, self.url, self.metadata)

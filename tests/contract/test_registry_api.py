@@ -83,8 +83,8 @@ def test_the_life_of_a_registration(http: httpx.Client, name: str) -> None:
     assert first.expires_at >= first.registered_at + 60_000_000
     found = RegistryEntry.model_validate_json(http.get(f"/v1/registry/{name}").content)
     assert found.model_dump() == first.model_dump(exclude={"renewed"})
-    renewed = registered(put(http, name, "é/1", lease_s=70, **more), 200)
-    assert (renewed.renewed, renewed.version, renewed.lease_s) == (True, 1, 70)
+    renewed = registered(put(http, name, "é/1", lease_s=60, **more), 200)
+    assert (renewed.renewed, renewed.version, renewed.lease_s) == (True, 1, 60)
     assert renewed.expires_at > first.expires_at
     listed = RegistryServices.model_validate_json(http.get(f"/v1/registry/{namespace}").content)
     assert [one.name for one in listed.services] == [service]
@@ -279,7 +279,9 @@ def test_a_restart_brings_services_back_and_ends_those_without_an_owner(tmp_path
         httpx.Client(base_url=node.url, timeout=GUARD_S, trust_env=False) as http,
     ):
         until(lambda: http.get("/v1/registry/ns").status_code == 200)
-        put(http, "ns/kept", lease_s=600, metadata={"a": 1})
+        put(http, "ns/kept", lease_s=1, metadata={"a": 1})
+        longer = registered(put(http, "ns/kept", lease_s=600, metadata={"a": 1}), 201)
+        assert (longer.lease_s, longer.version) == (600, 2)
         put(http, "ns/lonely", lease_s=1)
         put(http, "ns/ended")
         http.delete("/v1/registry/ns/ended?owner=a")
@@ -293,7 +295,7 @@ def test_a_restart_brings_services_back_and_ends_those_without_an_owner(tmp_path
         again = http.get("/v1/registry/ns/kept").json()
         assert again["expires_at"] > kept["expires_at"]
         assert {**again, "expires_at": 0} == {**kept, "expires_at": 0}
-        assert registered(put(http, "ns/kept", metadata={"a": 1}), 200).version == 1
+        assert registered(put(http, "ns/kept", lease_s=600, metadata={"a": 1}), 200).version == 2
         until(lambda: types(http, "ns/lonely") == ["service_registered", "service_lost"])
         names = [one["name"] for one in http.get("/v1/registry/ns").json()["services"]]
         assert names == ["kept"]

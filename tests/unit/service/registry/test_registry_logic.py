@@ -34,6 +34,7 @@ from service.registry.logic import Registry
 from service.registry.model import Entry, Key
 from service.schema import Event
 from service.schema_registry import RegistryWrite
+from tests.event import make_write
 
 T = TypeVar("T")
 
@@ -150,7 +151,7 @@ async def test_another_owner_is_refused_without_an_event(
 async def test_the_owner_s_next_request_renews_without_an_event(
     store: SqliteEventStore, registry: Registry, clock: Clock
 ) -> None:
-    first, _ = await register(registry)
+    first, _ = await register(registry, asked(lease_s=60))
     clock.now_s += 14
     entry, renewed = await register(registry, asked(lease_s=60))
     assert renewed and entry.registration == first.registration
@@ -159,7 +160,9 @@ async def test_the_owner_s_next_request_renews_without_an_event(
     assert (registry.renewals, len(await told(store))) == (1, 1)
 
 
-@pytest.mark.parametrize("more", [{"url": "http://new"}, {"metadata": {"a": 1}}])
+@pytest.mark.parametrize(
+    "more", [{"url": "http://new"}, {"metadata": {"a": 1}}, {"lease_s": 600}, {"lease_s": 1}]
+)
 async def test_other_content_of_the_owner_is_a_new_registration(
     store: SqliteEventStore, registry: Registry, more: dict[str, Any]
 ) -> None:
@@ -469,7 +472,7 @@ async def test_a_restart_brings_registrations_back_with_a_fresh_lease(
             await registry.unregister(key, f"o{number}", "c")
     await registry.unregister(Key("ns", "n3"), "o11", "c")
     clock.now_s += 19
-    await register(registry, asked("o8", lease_s=500, metadata={"n": [8]}), Key("ns", "n0"))
+    await register(registry, asked("o8", lease_s=20, metadata={"n": [8]}), Key("ns", "n0"))
     again = await opened(store, clock, every)
     assert [one.registration for one in again.services("ns")] == [
         one.registration for one in registry.services("ns")
@@ -518,6 +521,92 @@ async def test_an_own_event_of_another_form_stops_the_recovery_with_a_remedy(
     )
     with pytest.raises(StorageError, match="start the version that wrote it"):
         await opened(store, clock)
+
+
+async def test_a_restart_keeps_a_lease_as_long_as_it_was_last_acknowledged(
+    store: SqliteEventStore, registry: Registry, clock: Clock
+) -> None:
+    await register(registry, asked(lease_s=1))
+    longer, renewed = await register(registry, asked(lease_s=600))
+    assert not renewed and longer.lease.deadline_s == clock.now_s + 600
+    again = await opened(store, clock)
+    clock.now_s += 599
+    assert again.lookup(KEY).registration == longer.registration
+    assert await again.sweep() == 0
+    await again.close()
+
+
+# Events that have the id of an end: no client can store one any more, a log of before may hold it
+
+
+async def squat(store: SqliteEventStore, entry: Entry, type: facts.End, ids: int) -> None:
+    """Store events of a client's under the first ids of the end of `entry`."""
+    for number in range(1, ids + 1):
+        id = facts.end_write(entry, type, "c", 1, number).id
+        await store.append(make_write(id=id, type=type, data={"n": number}))
+
+
+@pytest.mark.parametrize("ids", [1, 3])
+async def test_a_loss_whose_id_is_taken_is_told_and_stops_no_other(
+    store: SqliteEventStore, registry: Registry, clock: Clock, ids: int
+) -> None:
+    keys = [Key("ns", f"n{number}") for number in range(5)]
+    entries = [(await register(registry, asked(), key))[0] for key in keys]
+    await squat(store, entries[2], facts.LOST, ids)
+    clock.now_s += 15
+    assert await registry.sweep() == 5
+    assert await registry.sweep() == 0
+    assert (registry.losses, len(registry)) == (5, 0)
+    assert [type for type, _, _ in await told(store)].count(facts.LOST) == 5
+    assert (await register(registry, asked("b"), keys[2]))[0].registration.version == 3
+    again = await opened(store, clock)
+    assert [one.registration.key for one in again.services("ns")] == [keys[2]]
+    await again.close()
+
+
+async def test_a_name_whose_loss_s_id_is_taken_can_be_registered_before_the_sweep(
+    store: SqliteEventStore, registry: Registry, clock: Clock
+) -> None:
+    entry, _ = await register(registry)
+    await squat(store, entry, facts.LOST, 1)
+    clock.now_s += 15
+    results = await asyncio.gather(
+        *[register(registry, asked(owner)) for owner in "bcd"],
+        registry.sweep(),
+        return_exceptions=True,
+    )
+    [won] = [one for one in results if isinstance(one, tuple)]
+    assert won[0].registration.version == 3 and registry.lookup(KEY) == won[0]
+    assert [type for type, _, _ in await told(store)] == [
+        facts.REGISTERED,
+        facts.LOST,
+        facts.REGISTERED,
+    ]
+    assert registry.losses == 1
+
+
+async def test_an_id_that_is_taken_is_a_conflict_also_when_a_loss_comes_first(
+    store: SqliteEventStore, registry: Registry, clock: Clock
+) -> None:
+    taken = asked("b")
+    await store.append(make_write(id=taken.id.bytes))
+    await register(registry)
+    clock.now_s += 15
+    with pytest.raises(IdConflict):
+        await register(registry, taken)
+    assert [type for type, _, _ in await told(store)] == [facts.REGISTERED, facts.LOST]
+
+
+async def test_an_owner_can_end_a_registration_whose_end_s_id_is_taken(
+    store: SqliteEventStore, registry: Registry
+) -> None:
+    entry, _ = await register(registry)
+    await squat(store, entry, facts.UNREGISTERED, 2)
+    await registry.unregister(KEY, "a", "c")
+    with pytest.raises(NotFound):
+        registry.lookup(KEY)
+    assert [type for type, _, _ in await told(store)] == [facts.REGISTERED, facts.UNREGISTERED]
+    assert (registry.unregistrations, registry.losses) == (1, 0)
 
 
 async def test_a_namespace_s_feed_holds_its_own_events_alone(registry: Registry) -> None:
