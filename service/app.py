@@ -17,7 +17,6 @@ from service import openapi
 from service.auth import Tokens
 from service.config.defaults import read_defaults
 from service.config.model import Defaults
-from service.cycle import HeldBytes
 from service.dispatch import Dispatch
 from service.emulation import EmulatedLatency
 from service.errors import FoundationError, Overloaded, StorageError
@@ -37,6 +36,7 @@ from service.settings import Settings
 from service.slowlane import Ingredients, slow_lane
 from service.telemetry.meter import Meter
 from service.telemetry.series import Telemetry
+from service.unsent import HeldBytes
 
 if sys.version_info < (3, 14):
     # FastAPI imports this with its first route, for 90 ms: once before the fork, not in each node.

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 FRAMING_FACTOR = 8
 """Bytes of chunk framing that a byte of body may come with: chunks of one byte take five."""
 
+LINGER_S = 1.0
+"""How long a refused client may go on sending before the connection is cut: closing at once would
+reset it, and the reset can overtake the answer."""
+
+REFUSED_BACKLOG = 1_024
+"""Connections over the maximum that may linger for their 503; beyond these they are just cut."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:

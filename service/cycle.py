@@ -18,8 +18,6 @@ from service import correlation, problem
 from service.errors import FoundationError, Overloaded
 from service.unsent import HeldBytes, Unsent
 
-__all__ = ["HeldBytes", "NodeCycle"]
-
 _BODILESS = frozenset({204, 304})
 _UNREAD: Final = "clients have not read too many bytes of answers: ask for less, or read faster"
 

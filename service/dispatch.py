@@ -17,10 +17,10 @@ from structlog.typing import FilteringBoundLogger
 
 from service import correlation, problem
 from service.auth import Tokens
-from service.cycle import HeldBytes
 from service.errors import FoundationError, Overloaded
 from service.log import Sparing
 from service.telemetry.meter import Meter
+from service.unsent import HeldBytes
 
 HeaderMap = Mapping[bytes, bytes]
 CORRELATION_KEY: Final = "foundation.correlation_id"

@@ -28,8 +28,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service import problem
-from service.connection_limit import FRAMING_FACTOR, ConnectionLimits
-from service.cycle import HeldBytes, NodeCycle
+from service.connection_limit import FRAMING_FACTOR, LINGER_S, REFUSED_BACKLOG, ConnectionLimits
+from service.cycle import NodeCycle
 from service.errors import (
     FoundationError,
     HeadersTooLarge,
@@ -38,20 +38,13 @@ from service.errors import (
     PayloadTooLarge,
     RequestTimeout,
 )
+from service.unsent import HeldBytes, Unsent
 
 HEAD: Final = 0
 BODY: Final = 1
 BUSY: Final = 2
 IDLE: Final = 3
 LINGER: Final = 4
-
-LINGER_S = 1.0
-"""How long a refused client may go on sending: a close at once would reset its answer away."""
-
-_VERSIONS = frozenset({"1.0", "1.1"})
-
-_REFUSED_BACKLOG = 1_024
-"""Connections over the maximum that may linger for their 503; beyond these they are just cut."""
 
 
 class NodeProtocol(HttpToolsProtocol):
@@ -93,8 +86,9 @@ class NodeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._unsent = Unsent(self._held, transport, self._limits.max_held_bytes)
         surplus = len(self.connections) - self._limits.max_connections
-        if surplus > _REFUSED_BACKLOG:
+        if surplus > REFUSED_BACKLOG:
             transport.abort()
         elif surplus > 0:
             self._refuse(
@@ -103,6 +97,7 @@ class NodeProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._unsent.end()
         if self._running is not None:
             self._running.lose()  # uvicorn tells the newest of pipelined ones alone
         for cycle, _ in self.pipeline:
@@ -178,6 +173,7 @@ class NodeProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         self._stalled_since_s = None
+        self._unsent.look()
         super().resume_writing()
 
     # The parser's callbacks. An exception here comes out of feed_data as HttpParserError.
@@ -224,7 +220,7 @@ class NodeProtocol(HttpToolsProtocol):
         parser = self.parser
         scope = self.scope
         http_version = parser.get_http_version()
-        if http_version not in _VERSIONS:
+        if http_version not in ("1.0", "1.1"):
             self._stop(MalformedRequest(f"HTTP/{http_version} is not spoken here: HTTP/1.1 is"))
         scope["method"] = parser.get_method().decode("ascii")
         scope["http_version"] = http_version
@@ -239,6 +235,8 @@ class NodeProtocol(HttpToolsProtocol):
             self._stop(Overloaded(f"{self._held.requests} requests wait for their answers"))
         self.cycle = NodeCycle(
             held=self._held,
+            unsent=self._unsent,
+            refused=self._refused,
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -303,6 +301,7 @@ class NodeProtocol(HttpToolsProtocol):
     def sweep(self, now_s: float) -> None:
         """End what is overdue at `now_s` (the loop's clock)."""
         limits = self._limits
+        self._unsent.look()
         stalled_s = self._stalled_since_s
         if stalled_s is not None and now_s - stalled_s > limits.body_deadline_s:
             self.transport.abort()

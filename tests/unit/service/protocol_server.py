@@ -14,9 +14,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from service.connection_limit import ConnectionLimits
-from service.cycle import HeldBytes
 from service.errors import FoundationError
 from service.protocol import NodeProtocol
+from service.unsent import HeldBytes
 
 LIMITS = ConnectionLimits(
     max_header_bytes=4_096,

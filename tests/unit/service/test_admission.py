@@ -17,11 +17,11 @@ from service import log as logs
 from service import refusal
 from service.accept import Acceptor
 from service.auth import Tokens
-from service.cycle import HeldBytes
 from service.dispatch import READS_FACTOR, Answer, Dispatch, FastRequest
 from service.errors import NotFound, Overloaded
 from service.settings import load
 from service.telemetry.meter import Meter
+from service.unsent import HeldBytes
 from tests.unit.service.protocol_server import serving
 
 LIMIT = 10
