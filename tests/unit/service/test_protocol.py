@@ -4,99 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from service.protocol import NodeProtocol
-from service.unsent import Unsent
-from tests.unit.service.protocol_server import Running, serving
-
-GUARD_S = 20.0
-
-
-class Client:
-    """A raw connection; every read is bounded."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def send(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def response(self) -> tuple[int, dict[str, str], bytes]:
-        async with asyncio.timeout(GUARD_S):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            status_line, *lines = head.strip().split("\r\n")
-            headers = dict(line.lower().split(": ", 1) for line in lines)
-            body = await self.reader.readexactly(int(headers["content-length"]))
-        return int(status_line.split(" ")[1]), headers, body
-
-    async def refusal(self) -> tuple[int, str]:
-        status, headers, body = await self.response()
-        problem = json.loads(body)
-        assert headers["content-type"] == "application/problem+json"
-        assert headers["connection"] == "close"
-        assert problem["status"] == status
-        return status, problem["code"]
-
-    async def ended_after(self, least_bytes: int) -> bytes:
-        """What arrives until there is more than that, or the server closes."""
-        found = b""
-        async with asyncio.timeout(GUARD_S):
-            while len(found) <= least_bytes:
-                try:
-                    chunk = await self.reader.read(2**20)
-                except ConnectionResetError:
-                    break
-                if not chunk:
-                    break
-                found += chunk
-        return found
-
-    async def ended(self) -> bytes:
-        """What still arrives until the server closes."""
-        async with asyncio.timeout(GUARD_S):
-            try:
-                return await self.reader.read()
-            except ConnectionResetError:
-                return b""
-
-
-@contextlib.asynccontextmanager
-async def connected(server: Running) -> AsyncIterator[Client]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    try:
-        yield Client(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(GUARD_S):
-        while not condition():  # noqa: ASYNC110 what is polled knows no event
-            await asyncio.sleep(0.005)
-
-
-def post(path: str, body: bytes, *more: str) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *more]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-GET_BIG = b"GET /big HTTP/1.1\r\nhost: x\r\n\r\n"
-
-
-async def is_big(client: Client) -> bool:
-    """Whether the answer is whole, and not the refusal."""
-    status, headers, body = await client.response()
-    if status == 200:
-        return len(body) == 8_000_000
-    assert (status, json.loads(body)["code"], headers["retry-after"]) == (503, "overloaded", "1")
-    return False
+from tests.unit.service.protocol_client import GUARD_S, connected, post, until
+from tests.unit.service.protocol_server import serving
 
 
 async def test_a_request_within_every_limit_is_answered_and_the_connection_kept() -> None:
@@ -283,51 +196,6 @@ async def test_a_client_that_stops_reading_is_cut_off() -> None:
         await until(lambda: any(c.flow.write_paused for c in server.connections))
         server.sweep(31.0)
         await until(lambda: not server.connections)
-
-
-async def test_answers_that_clients_do_not_read_are_bounded_and_given_back() -> None:
-    """The test's app answers `/big` with 8 MB, and a GET with what it holds for all."""
-    async with serving(max_held_bytes=20_000_000) as server, contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(connected(server)) for _ in range(12)]
-        for client in clients:
-            client.send(GET_BIG)
-        await until(lambda: len(server.refused) == 10 and server.held.requests == 0)
-        assert server.held.unsent == 16_000_000
-        answered = [client for client in clients if await is_big(client)]
-        assert len(answered) == 2
-        server.sweep(0.0)
-        await until(lambda: server.held.unsent == 0)
-        answered[0].send(GET_BIG)
-        assert await is_big(answered[0]), "what was given back is had again"
-
-
-async def test_the_answer_of_a_write_is_held_longer_and_then_lost_rather_than_refused() -> None:
-    async with serving(max_held_bytes=20_000_000) as server, contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(connected(server)) for _ in range(6)]
-        for client in clients:
-            client.send(post("/big", b""))
-        await until(lambda: len(server.refused) == 1 and server.held.requests == 0)
-        assert server.held.unsent == 40_000_000
-        sizes = sorted([len(await client.ended_after(8_000_000)) for client in clients])
-        assert sizes[0] == 0 and sizes[1] > 8_000_000, "no word of the one that was lost"
-
-
-async def test_the_checks_of_unread_answers_catch_a_server_that_holds_them_all(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(Unsent, "has_room", lambda self, size_bytes, done: True)
-    async with serving(max_held_bytes=20_000_000) as server, contextlib.AsyncExitStack() as stack:
-        for _ in range(6):
-            (await stack.enter_async_context(connected(server))).send(GET_BIG)
-        await until(lambda: server.held.unsent == 48_000_000)
-
-
-async def test_pipelined_answers_that_wait_to_be_written_are_counted_too() -> None:
-    async with serving(max_held_bytes=20_000_000) as server, connected(server) as client:
-        client.send(GET_BIG * 2)
-        await until(lambda: server.held.unsent == 16_000_000)
-        client.writer.transport.abort()
-        await until(lambda: server.held.unsent == 0)
 
 
 async def test_a_refused_connection_that_stays_is_cut_off() -> None:
