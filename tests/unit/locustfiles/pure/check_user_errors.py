@@ -111,7 +111,10 @@ def shipped_by(user: type[User], enough: Callable[[LoadSide], bool]) -> Shipped:
     runner.stop()
     side.finish()
     side.detach(environment)
-    environment.events.user_error.fire(user_instance=None, exception=ValueError())
+    before = side.user_errors
+    user_error: Any = environment.events.user_error
+    user_error.fire(user_instance=object(), exception=ValueError())
+    assert side.user_errors == before, "a run that is over counts nothing"
     runner.quit()
     return shipped
 
