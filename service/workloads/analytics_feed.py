@@ -24,9 +24,6 @@ from service.events.store import EventStore
 from service.schema import MAX_INTEGER, Event
 from service.workloads.analytics_state import Tally
 
-IDLE_S = 0.3
-"""A feed that is silent for so long, though its log goes on, is left for the next pass."""
-
 _ENVELOPE_BYTES = 64 * 2**10
 
 
@@ -140,17 +137,21 @@ async def read_on(log: Log, tally: Tally, share: int, limit_s: float) -> None:
     """Count up to `share` more events of `log` into `tally`; what goes wrong is its `error`.
 
     Whatever ends it, be it the time, `limit_s`: what was counted stays counted, since the cursor
-    moves with each event.
+    moves with each event. Large events take a while to come, so nothing but the time ends a
+    silence; when all of it was silent, that is an error.
     """
     target = tally.processed + share
-    with contextlib.suppress(TimeoutError):
+    before = tally.taken
+    try:
         async with asyncio.timeout(limit_s):
-            try:
-                if not await _read(log, tally, target):
-                    tally.rewind()
-                    await _read(log, tally, target)
-            except FoundationError as error:
-                tally.error = str(error)
+            if not await _read(log, tally, target):
+                tally.rewind()
+                await _read(log, tally, target)
+    except FoundationError as error:
+        tally.error = str(error)
+    except TimeoutError:
+        if tally.taken == before:
+            tally.error = f"no event came within {limit_s:.1f} s: the next pass asks again"
 
 
 async def _read(log: Log, tally: Tally, target: int) -> bool:
@@ -163,15 +164,11 @@ async def _read(log: Log, tally: Tally, target: int) -> bool:
         if cursor.seq > opened.last_seq:
             return False
         if cursor.seq:
-            place = await _next(opened.events)
-            if place is None:
-                return True
+            place = await _next(opened.events, cursor.seq)
             if not tally.is_place(place):
                 return False
         while tally.processed < target and cursor.seq < opened.last_seq:
-            event = await _next(opened.events)
-            if event is None:
-                return True
+            event = await _next(opened.events, opened.last_seq)
             if event.seq <= cursor.seq:
                 raise BadGateway(f"seq {event.seq} came after {cursor.seq} on the feed")
             tally.take(event)
@@ -180,10 +177,9 @@ async def _read(log: Log, tally: Tally, target: int) -> bool:
     return True
 
 
-async def _next(events: AsyncIterator[Event]) -> Event | None:
-    """The next event, or None when the feed is silent or ends."""
-    try:
-        async with asyncio.timeout(IDLE_S):
-            return await anext(events, None)
-    except TimeoutError:
-        return None
+async def _next(events: AsyncIterator[Event], last_seq: int) -> Event:
+    """The next event, of which there are some up to `last_seq`."""
+    event = await anext(events, None)
+    if event is None:
+        raise BadGateway(f"its feed ended before seq {last_seq}: the next pass goes on")
+    return event

@@ -119,6 +119,9 @@ def _lag(totals: AnalyticsTotals) -> Iterable[Metric]:
     by_node = GaugeMetricFamily(
         "foundation_analytics_node_lag_events", "The same for each app node", labels=["node"]
     )
-    for node in totals.nodes:
-        by_node.add_metric([node.node or node.url], node.lag_events)
+    # A name can have moved to another address: a page may name a series once only.
+    for name, lag_events in {
+        node.node or node.url: node.lag_events for node in totals.nodes
+    }.items():
+        by_node.add_metric([name], lag_events)
     yield by_node

@@ -71,6 +71,8 @@ class Tally:
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor.model_copy(deep=True)
         self.processed = 0
+        self.taken = 0
+        """Events that the cursor moved to, whether they count or not."""
         self.actions: Counter[str] = Counter()
         self.rewinds = 0
         self.was_read = False
@@ -95,6 +97,7 @@ class Tally:
         cursor = self.cursor
         assert event.seq > cursor.seq, (event.seq, cursor.seq)
         cursor.seq, cursor.id, cursor.stored_at = event.seq, event.id, event.stored_at
+        self.taken += 1
         known = cursor.counted.get(event.incarnation, 0)
         if event.seq <= known:
             return

@@ -159,9 +159,9 @@ class Gateway:
         return ComponentHealth(status="up", detail=f"{up} app nodes up")
 
     def traffic(self) -> list[tuple[str, Traffic]]:
-        """(node's name, or its address until that is known) -> what it got."""
-        rows = [(peer.name or peer.address, got) for peer, got in self._traffic.items()]
-        return [*rows, (self._own_name, self._own)] if self._serves else rows
+        """(a node's address, since a name can move to another one) -> what it got."""
+        rows = [(peer.address, got) for peer, got in self._traffic.items()]
+        return [*rows, (self._own_url, self._own)] if self._serves else rows
 
     async def _choose(self, but: Peer | None = None) -> Peer | None:
         """A peer at random, not `but`; None for this node itself. Raises NoUpstream."""

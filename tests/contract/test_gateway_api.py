@@ -132,7 +132,7 @@ def test_the_view_health_and_metrics_name_the_app_node(
     component = gateway.get("/health").json()["components"]["gateway"]
     assert component == {"status": "up", "detail": "1 app nodes up"}
     page = gateway.get("/metrics").text
-    assert 'foundation_gateway_requests_total{status="201",upstream="node-2"}' in page
+    assert f'foundation_gateway_requests_total{{status="201",upstream="{app_node.url}"}}' in page
     assert "foundation_gateway_failovers_total 0.0" in page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
@@ -22,6 +23,10 @@ class MemoryLog:
         self.error: FoundationError | None = None
         self.error_after: int | None = None
         """Events until `error`; None: it is raised when the log is opened."""
+        self.silence_s = 0.0
+        """Before the first event, as while a page of large ones is read."""
+        self.ends_after: int | None = None
+        """Events until the feed ends, though the log goes on."""
 
     def append(
         self, count: int = 1, *, type: str = "user_action", stream: str | None = None
@@ -47,7 +52,8 @@ class MemoryLog:
         yield Opened(len(self.events), self._follow(self.events[after:]))
 
     async def _follow(self, events: Sequence[Event]) -> AsyncIterator[Event]:
-        for number, one in enumerate(events):
+        await asyncio.sleep(self.silence_s)
+        for number, one in enumerate(events[: self.ends_after]):
             if self.error is not None and number == self.error_after:
                 raise self.error
             yield one

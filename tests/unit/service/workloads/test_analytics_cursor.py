@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import BadGateway, StorageError
+from service.schema import Event
 from service.workloads.analytics_feed import Frames, read_on
 from service.workloads.analytics_pass import batch_size, prescribed_ms, share_out
 from service.workloads.analytics_state import (
@@ -51,10 +53,10 @@ class Reader:
     observed: set[tuple[int, int]] = field(default_factory=set)
     """(incarnation, seq) of everything at or below the cursor after any pass: what must count."""
 
-    def read(self, limit: int = 1_000) -> Tally:
+    def read(self, limit: int = 1_000, limit_s: float = LONG_S) -> Tally:
         """One pass, its progress put through JSON as it is in the log."""
         tally = self.kind(self.progress.cursors.get("node-2") or Cursor(url="http://n:1"))
-        asyncio.run(read_on(self.log, tally, limit, LONG_S))
+        asyncio.run(read_on(self.log, tally, limit, limit_s))
         progress = advanced(self.progress, {"node-2": tally})
         self.progress = Progress.model_validate_json(progress.model_dump_json())
         read = self.log.events[: tally.cursor.seq]
@@ -132,6 +134,55 @@ def test_an_older_copy_counts_only_what_is_new_in_it() -> None:
     tally = reader.read()
     assert (tally.processed, tally.rewinds) == (8, 1)
     assert reader.progress.processed_total == 18 and reader.is_exact
+
+
+def test_a_log_that_takes_a_while_to_send_its_first_event_is_waited_for() -> None:
+    reader = Reader(MemoryLog())
+    reader.log.append(3)
+    reader.log.silence_s = 0.4
+    assert [reader.read(2).processed for _ in range(2)] == [2, 1]
+
+
+@pytest.mark.parametrize("read_before", [0, 2])
+def test_a_log_that_is_silent_is_an_error_and_its_cursor_stays(read_before: int) -> None:
+    reader = Reader(MemoryLog())
+    reader.log.append(3)
+    if read_before:
+        reader.read(read_before)
+    reader.log.silence_s = LONG_S
+    tally = reader.read(limit_s=0.05)
+    assert tally.error is not None and "no event came within" in tally.error
+    assert (tally.processed, tally.cursor.seq, tally.cursor.lag_events) == (
+        0,
+        read_before,
+        3 - read_before,
+    )
+    assert not tally.has_more, "it is not asked twice in one pass"
+
+
+def test_a_feed_that_ends_before_its_log_is_an_error_that_keeps_what_was_counted() -> None:
+    reader = Reader(MemoryLog())
+    reader.log.append(5)
+    reader.log.ends_after = 2
+    tally = reader.read()
+    assert (tally.processed, tally.cursor.lag_events) == (2, 3)
+    assert tally.error is not None and "ended before seq 5" in tally.error
+    reader.log.ends_after = None
+    assert reader.read().processed == 3 and reader.is_exact
+
+
+def test_a_pass_that_its_time_ended_in_the_middle_is_none() -> None:
+    """What came was counted; the rest is lag, not an error."""
+
+    class Endless(MemoryLog):
+        async def _follow(self, events: Sequence[Event]) -> AsyncIterator[Event]:
+            yield events[0]
+            await asyncio.sleep(LONG_S)
+
+    reader = Reader(Endless())
+    reader.log.append(5)
+    tally = reader.read(limit_s=0.05)
+    assert (tally.processed, tally.error) == (1, None)
 
 
 def test_an_emptied_log_is_waited_for_at_its_start() -> None:

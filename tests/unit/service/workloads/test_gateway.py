@@ -355,8 +355,17 @@ async def test_a_lone_node_serves_in_place() -> None:
         with pytest.raises(Forbidden):
             await gateway.act("login", request(b"{2}"))
         assert here.bodies == [b"{1}", b"{2}"]
-        [(name, traffic)] = gateway.traffic()
-        assert (name, traffic.by_status) == ("node-1", Counter({201: 1, 403: 1}))
+        [(address, traffic)] = gateway.traffic()
+        assert (address, traffic.by_status) == ("http://127.0.0.1:1", Counter({201: 1, 403: 1}))
+
+
+async def test_two_addresses_that_told_one_name_are_counted_apart() -> None:
+    one, two = node(saying(DONE)), node(saying(DONE))
+    async with playing(one, two), gateway_to(one, two) as gateway:
+        assert (await gateway.act("login", request())).status == 201
+        rows = gateway.traffic()
+    assert {address for address, _ in rows} == {one.url, two.url}
+    assert sum(traffic.requests for _, traffic in rows) == 1
 
 
 async def test_an_app_node_takes_its_share_and_what_fails_elsewhere() -> None:
