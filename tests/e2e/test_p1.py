@@ -17,7 +17,7 @@ from tests.e2e.soundness import P1_SPEED, assert_found, assert_sound
 PHASES = ["phase:steady#1", "phase:burst", "phase:peak", "phase:steady#2"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A small P1 on one process, of which several tests read the results."""
     done = run(tmp_path_factory.mktemp("small") / "runs", *SMALL)
@@ -25,7 +25,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return done
 
 
-@pytest.mark.xdist_group("small_p1")
 def test_a_small_p1_passes_and_leaves_its_files(small: Finished) -> None:
     done, verdict = small, small.verdict
     # Of phases this short only the peak can be held to its share of started requests.
@@ -59,7 +58,6 @@ def test_a_small_p1_passes_and_leaves_its_files(small: Finished) -> None:
     assert str(done.folder) in done.stdout
 
 
-@pytest.mark.xdist_group("small_p1")
 def test_the_plan_is_the_same_on_one_process_and_on_two(tmp_path: Path, small: Finished) -> None:
     one = small
     two = run(tmp_path / "two", *SMALL, "--processes", "2")
@@ -101,7 +99,6 @@ def test_given_nodes_are_loaded_instead_of_a_cluster(tmp_path: Path) -> None:
     assert list((done.folder / "logs").iterdir()) == []
 
 
-@pytest.mark.xdist_group("small_p1")
 def test_each_user_class_loads_the_nodes_of_its_role(small: Finished) -> None:
     done = small
     ended: dict[str, int] = {}
