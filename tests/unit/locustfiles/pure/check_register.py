@@ -47,7 +47,7 @@ def test_a_version_has_one_value(register: Register) -> None:
 @pytest.mark.parametrize("step", [1, 2])
 def test_memory_is_bounded_also_when_others_write_between(step: int) -> None:
     register = Register(["a"])
-    versions = range(1, step * (REMEMBERED_VERSIONS + 1), step)
+    versions = range(1, 1 + step * (REMEMBERED_VERSIONS + 1), step)
     for version in versions:
         assert register.wrote("a", version, version)
     assert register.judge("a", 1, 1, seen=0) is Seen.UNKNOWN
