@@ -97,8 +97,8 @@ class FastLane:
         kind = bodies.media_type(request.headers, bodies.JSON, bodies.NDJSON)
         body = await bodies.read(request.receive)
         correlation_id = request.correlation_id or correlation.make()
-        read = self._intake.lines if kind == bodies.NDJSON else self._intake.array
-        stored = await self._store.append_batch(read(body, correlation_id))
+        writes = await self._intake.batch(body, correlation_id, lines=kind == bodies.NDJSON)
+        stored = await self._store.append_batch(writes)
         return Answer(
             200 if all(one.duplicate for one in stored) else 201, _receipts(stored), correlation_id
         )

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 MAX_INTEGER = 2**63 - 1
 """SQLite's integers end here; anything larger is refused on the way in."""
@@ -22,8 +22,11 @@ MAX_JSON_DEPTH = 64
 MAX_BATCH_EVENTS = 10_000
 
 
-def _micros(value: object) -> object:
+def _micros(value: object, info: ValidationInfo) -> object:
     if isinstance(value, str):
+        if info.context is not None:
+            # Whoever counts the colons of a body cannot see those of a time any more.
+            info.context[0] += value.count(":")
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError("a timestamp needs an offset, such as 2026-01-31T12:00:00Z")

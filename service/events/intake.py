@@ -6,17 +6,14 @@ and created_at only when the body holds them. It leaves out `id`, which it is co
 `expected_version`, since a retry of an append that succeeded meets a stream that has moved on. A
 correlation id from a header is not part of the content either: a retry may carry another one.
 
-This is the hot path of the node, so the checks that JSON parsers lack (integers beyond 2^63, NaN,
-depth) first look for a sign of trouble in the canonical text, which costs next to nothing, and
-walk the value only then. Nothing here does I/O.
+This is the hot path of the node. Nothing here does I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from math import isfinite
 from typing import Annotated, TypeVar
 from uuid import RFC_4122, UUID
 
@@ -27,20 +24,16 @@ from pydantic_core import from_json
 
 from service.errors import FoundationError, InvalidInput, MalformedJson, PayloadTooLarge
 from service.events import unique_key
+from service.events.json_rule import CANONICAL, canonical, holds_nul, inspect, may_be_deep
 from service.events.own import OWN_STREAM
+from service.events.slices import SLICE_BYTES, cuts, in_turns, start_of
 from service.events.store import Write
-from service.schema import MAX_BATCH_EVENTS, MAX_INTEGER, MAX_JSON_DEPTH, NewEvent
+from service.schema import MAX_BATCH_EVENTS, MAX_JSON_DEPTH, NewEvent
 
 HASH_BYTES = 16
 
 ROW_OVERHEAD_BYTES = 256
 """What an event adds to the queue beside its JSON: names, hash, Python objects; rounded."""
-
-_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-"""Sorted keys; strict refuses integers beyond 53 bits, which sends those to the exact check.
-
-So do `null`, as which orjson prints NaN and infinities, and more opening brackets than levels.
-"""
 
 _ERRORS_NAMED = 3
 
@@ -76,18 +69,20 @@ class Intake:
 
     def one(self, body: bytes, correlation_id: str | None = None) -> Write:
         """One event."""
+        in_times = [0]
         try:
-            event = self._event.validate_json(body)
+            event = self._event.validate_json(body, context=in_times)
         except ValidationError as error:
             raise _refusal(error, "") from None
         write = self._write(event, 1, correlation_id)
-        unique_key.check(body, _colons(event, write))
+        unique_key.check(body, _colons(event, write), lambda: _in_names(event) + in_times[0])
         return write
 
     def array(self, body: bytes, correlation_id: str | None = None) -> list[Write]:
         """A JSON array of events; errors name the index, from 0."""
+        in_times = [0]
         try:
-            events = self._events.validate_json(body)
+            events = self._events.validate_json(body, context=in_times)
         except ValidationError as error:
             raise _refusal(error, "") from None
         writes: list[Write] = []
@@ -96,26 +91,89 @@ class Intake:
                 writes.append(self._write(event, 2, correlation_id))
         except FoundationError as error:
             raise type(error)(f"[{len(writes)}].{error}") from None
-        unique_key.check(body, sum(map(_colons, events, writes)))
+        _check_array(body, events, writes, in_times)
+        return writes
+
+    async def batch(
+        self, body: bytes, correlation_id: str | None = None, *, lines: bool = False
+    ) -> list[Write]:
+        """`array` or `lines`; others run in between when the body is large."""
+        if len(body) <= SLICE_BYTES:
+            return (self.lines if lines else self.array)(body, correlation_id)
+        sliced = self._lines if lines else self._sliced_array
+        return await in_turns(sliced(body, correlation_id))
+
+    def _sliced_array(
+        self, body: bytes, correlation_id: str | None
+    ) -> Generator[None, None, list[Write]]:
+        """As `array`, which has the last word on what cannot be read in slices."""
+        writes: list[Write] = []
+        place = start_of(body)
+        while place is not None:
+            for cut in (*cuts(body, place), None):
+                # Behind a comma there must be an event, and the last slice has its own bracket.
+                part = body[place:] if cut is None else body[place:cut] + b"]"
+                try:
+                    found = self._slice(b"[" + part, correlation_id)
+                except _Unreadable:
+                    yield
+                    continue
+                if not found or len(writes) + len(found) > self._limits.events:
+                    return self.array(body, correlation_id)
+                break
+            else:
+                return self.array(body, correlation_id)
+            writes += found
+            if cut is None:
+                return writes
+            place = cut + 1
+            yield
+        return self.array(body, correlation_id)
+
+    def _slice(self, part: bytes, correlation_id: str | None) -> list[Write]:
+        """The events of one array. Raises _Unreadable, and MalformedJson for a member that is
+        named twice."""
+        in_times = [0]
+        try:
+            events = self._events.validate_json(part, context=in_times)
+            writes = [self._write(event, 2, correlation_id) for event in events]
+        except (ValidationError, FoundationError):
+            raise _Unreadable from None
+        _check_array(part, events, writes, in_times)
         return writes
 
     def lines(self, body: bytes, correlation_id: str | None = None) -> list[Write]:
         """NDJSON: one event a line, blank lines ignored; errors name the line, from 1."""
+        work = self._lines(body, correlation_id)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                writes: list[Write] = end.value
+                return writes
+
+    def _lines(self, body: bytes, correlation_id: str | None) -> Generator[None, None, list[Write]]:
         writes: list[Write] = []
-        for number, line in _lines(body):
+        for number, line in _numbered(body):
             if len(writes) == self._limits.events:
                 raise PayloadTooLarge(
                     f"a batch holds at most {self._limits.events} events: send it in parts"
                 )
             try:
-                event = self._event.validate_json(line)
-                writes.append(self._write(event, 1, correlation_id))
-                unique_key.check(line, _colons(event, writes[-1]))
+                writes.append(self._line(line, correlation_id))
             except ValidationError as error:
                 raise _refusal(error, f"line {number}") from None
             except FoundationError as error:
                 raise type(error)(f"line {number}: {error}") from None
+            yield
         return writes
+
+    def _line(self, line: bytes, correlation_id: str | None) -> Write:
+        in_times = [0]
+        event = self._event.validate_json(line, context=in_times)
+        write = self._write(event, 1, correlation_id)
+        unique_key.check(line, _colons(event, write), lambda: _in_names(event) + in_times[0])
+        return write
 
     def _write(self, event: NewEvent, level: int, correlation_id: str | None) -> Write:
         """`level` is the depth of the event's own braces in the body."""
@@ -126,11 +184,11 @@ class Intake:
                 f"stream: names that start with {OWN_STREAM} are the node's own: choose another"
             )
         deepest = self._depth - level
-        data = _canonical(event.data, deepest, "data")
+        data = canonical(event.data, deepest, "data")
         metadata = b"{}"
         if event.metadata:
-            metadata = _canonical(event.metadata, deepest, "metadata")
-            if b"\\u0000" in metadata and _holds_nul(event.metadata):
+            metadata = canonical(event.metadata, deepest, "metadata")
+            if b"\\u0000" in metadata and holds_nul(event.metadata):
                 raise InvalidInput("metadata: must not hold NUL characters")
         json_bytes = len(data) + len(metadata)
         if json_bytes > self._event_bytes:
@@ -155,10 +213,27 @@ class Intake:
         return tuple.__new__(Write, fields)
 
 
+class _Unreadable(Exception):
+    """A slice that is no array of events: it was cut at a wrong place, or the body is wrong."""
+
+
 def _colons(event: NewEvent, write: Write) -> int:
-    """Of the members that were kept; names and times that hold some more are not counted."""
+    """Of the members that were kept, without those of names and times."""
     fields = event.__pydantic_fields_set__
     return len(fields) + write.data.count(b":") + write.metadata.count(b":")
+
+
+def _in_names(event: NewEvent) -> int:
+    """Colons of a type, a stream and a correlation id."""
+    names = (event.type, event.stream, event.correlation_id)
+    return sum(name.count(":") for name in names if name is not None)
+
+
+def _check_array(
+    raw: bytes, events: Sequence[NewEvent], writes: Sequence[Write], in_times: list[int]
+) -> None:
+    kept = sum(map(_colons, events, writes))
+    unique_key.check(raw, kept, lambda: sum(map(_in_names, events)) + in_times[0])
 
 
 def content_hash(
@@ -214,9 +289,9 @@ def workload_write(
     `client` is what the client supplied: it alone decides whether a retry is the same write.
     Raises MalformedJson or InvalidInput for values that cannot be stored.
     """
-    data_text = _canonical(data, MAX_JSON_DEPTH - 1, "data")
-    metadata_text = _canonical(metadata or {}, MAX_JSON_DEPTH - 1, "metadata")
-    client_text = _canonical(client, MAX_JSON_DEPTH - 1, "client")
+    data_text = canonical(data, MAX_JSON_DEPTH - 1, "data")
+    metadata_text = canonical(metadata or {}, MAX_JSON_DEPTH - 1, "metadata")
+    client_text = canonical(client, MAX_JSON_DEPTH - 1, "client")
     return Write(
         id=id,
         type=type,
@@ -240,65 +315,15 @@ def decode(adapter: TypeAdapter[M], raw: bytes) -> M:
     unique_key.check_text(raw)
     content = model.__dict__ if isinstance(model, BaseModel) else model
     try:
-        text = orjson.dumps(content, option=_CANONICAL)
+        text = orjson.dumps(content, option=CANONICAL)
     except orjson.JSONEncodeError:
         text = b"null"
-    if b"null" in text or _may_be_deep(text, MAX_JSON_DEPTH):
-        _inspect(from_json(raw), MAX_JSON_DEPTH, "body")
+    if b"null" in text or may_be_deep(text, MAX_JSON_DEPTH):
+        inspect(from_json(raw), MAX_JSON_DEPTH, "body")
     return model
 
 
-def _canonical(value: dict[str, object], deepest: int, field: str) -> bytes:
-    """Canonical JSON of one object that may have `deepest` levels."""
-    try:
-        text = orjson.dumps(value, option=_CANONICAL)
-    except orjson.JSONEncodeError:
-        text = b"null"
-    # A level takes two brackets, so most texts are too short to be deep.
-    if b"null" in text or (len(text) > 2 * deepest and _may_be_deep(text, deepest)):
-        _inspect(value, deepest, field)
-        try:
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        except orjson.JSONEncodeError as error:
-            raise MalformedJson(f"{field}: {error}") from None
-    return text
-
-
-def _may_be_deep(text: bytes, deepest: int) -> bool:
-    """No value has more levels than its text has opening brackets, in strings or not."""
-    return text.count(b"{") + text.count(b"[") > deepest
-
-
-def _inspect(value: object, deepest: int, place: str) -> None:
-    """Raises MalformedJson for depth, integers and floats that no node could give back."""
-    pending: list[tuple[object, int]] = [(value, 0)]
-    while pending:
-        item, level = pending.pop()
-        if isinstance(item, dict | list):
-            if level >= deepest:
-                raise MalformedJson(f"{place}: deeper than {MAX_JSON_DEPTH} levels in all")
-            children = item.values() if isinstance(item, dict) else item
-            pending += [(child, level + 1) for child in children]
-        elif isinstance(item, bool):
-            continue
-        elif isinstance(item, int) and not -MAX_INTEGER - 1 <= item <= MAX_INTEGER:
-            raise MalformedJson(
-                f"{place}: an integer is outside -2^63 to 2^63-1: send it as a string"
-            )
-        elif isinstance(item, float) and not isfinite(item):
-            raise MalformedJson(f"{place}: NaN and infinite numbers are not JSON: send null")
-
-
-def _holds_nul(value: object) -> bool:
-    """SQLite's JSON functions end a text at NUL, so a query would find what it should not."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or _holds_nul(child) for key, child in value.items())
-    return isinstance(value, list) and any(_holds_nul(child) for child in value)
-
-
-def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
+def _numbered(body: bytes) -> Iterator[tuple[int, bytes]]:
     """Lines that are not blank with their numbers, without a copy of the whole body at once."""
     start, number = 0, 0
     while start < len(body):
