@@ -112,12 +112,16 @@ def test_a_hundred_thousand_generated_requests_cause_no_5xx(
         )
         assert (code, report["faults"]) == (0, {}), samples
         assert report["requests"] >= LONG_REQUESTS
+        sources = report["sources"]
+        assert sources["document"] >= len(documented(node)) * LONG_EXAMPLES / 4
+        assert sources["repeated"] < report["requests"] / 5
         assert set(report["operations"]) == documented(node)
         assert healthy(node), node.log
     assert "Traceback" not in node.log
     with capsys.disabled():
         print(
-            f"\n{report['requests']:,} generated requests ({report['generated']:,} from the"
-            f" document, the rest mutations of them), seed {SEED}, {report['seconds']} s:"
+            f"\n{report['requests']:,} requests ({sources['document']:,} made from the document,"
+            f" {sources['familiar']:,} of them again about what exists, {sources['mutated']:,}"
+            f" mutations, {sources['repeated']:,} repeats), seed {SEED}, {report['seconds']} s:"
             f" {dict(sorted(report['statuses'].items()))}, 0 unplanned 5xx"
         )

@@ -3,9 +3,9 @@
     python -m tests.contract.fuzz --url http://127.0.0.1:8001 --seed 7 --examples 20
     python -m tests.contract.fuzz --url http://127.0.0.1:8001 --seed 7 --requests 100000
 
-Prints one JSON object as its last line: requests, by status, by operation, faults (the first few
-with the bytes that repeat them). Exit code 0 when there is no fault, else 1. A process of its own,
-so that what is generated depends on nothing that a test session has loaded.
+Prints one JSON object as its last line: requests, by where they come from, by status, by operation,
+faults (the first few with the bytes that repeat them). Exit code 0 when there is no fault, else 1.
+A process of its own, so that what is generated depends on nothing that a test session has loaded.
 """
 
 from __future__ import annotations
@@ -43,11 +43,15 @@ _TIMEOUT_S = 10.0
 
 @dataclass
 class Report:
-    """What was sent and what came back. `faults` counts each kind, `samples` repeats a few."""
+    """What was sent and what came back. `faults` counts each kind, `samples` repeats a few.
+
+    `sources`: `document` as schemathesis made them, `familiar` the same about what exists (see
+    familiar.py), `mutated` from one of these (mutate.py), `repeated` sent a second time as it was.
+    """
 
     seed: int
-    generated: int = 0
     requests: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     operations: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
@@ -58,6 +62,7 @@ class Report:
     def note(self, request: FuzzRequest, answer: Answer | None, found: Sequence[str]) -> None:
         """Not thread-safe: the sender holds its lock."""
         self.requests += 1
+        self.sources[request.source] += 1
         self.operations[request.label] += 1
         if answer is not None:
             self.statuses[answer.status] += 1
@@ -152,7 +157,7 @@ def main(arguments: Sequence[str]) -> int:
     started_s = time.perf_counter()
     document = requests.get(f"{options.url}/openapi.json", timeout=_TIMEOUT_S).json()
     base = corpus(document, options.seed, options.examples, options.only)
-    report = Report(options.seed, generated=len(base))
+    report = Report(options.seed)
     port = urlsplit(options.url).port or 80
     send(port, enlarged(base, options.requests, options.seed), report, options.connections)
     report.seconds = round(time.perf_counter() - started_s, 1)

@@ -53,7 +53,7 @@ def familiar(
     if "owner=" in query:
         query = re.sub(r"owner=[^&]*", f"owner={OWNER}", query)
     target = f"{template}?{query}" if query else template
-    return replace(request, generated=False, target=target, body=_owned(request.body, random))
+    return replace(request, source="familiar", target=target, body=_owned(request.body, random))
 
 
 def _owned(body: bytes, random: Random) -> bytes:

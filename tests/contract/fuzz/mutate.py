@@ -1,8 +1,8 @@
 """Small damage to a request that was made from the document: what no schema would think of.
 
-Each mutation is one edit of the body, the query or the headers, drawn from a seeded generator. The
-request stays whole HTTP with a true Content-Length, so that its answer is held to the document;
-broken framing has its own tests. Pure.
+Each mutation is one edit of the body, the query or the headers, drawn from a seeded generator; a
+write may also come once more as it was. The request stays whole HTTP with a true Content-Length, so
+that its answer is held to the document; broken framing has its own tests. Pure.
 """
 
 from __future__ import annotations
@@ -40,16 +40,21 @@ _HEADERS = (
 
 def mutate(request: FuzzRequest, random: Random) -> FuzzRequest:
     """One more or less broken neighbour of `request`."""
-    edits: list[Callable[[FuzzRequest, Random], FuzzRequest]] = [_query, _header, _renew]
+    edits: list[Callable[[FuzzRequest, Random], FuzzRequest]] = [_query, _header]
     if request.body:
-        edits += [_renew, _renew, _cut, _insert, _replace, _flip, _repeat, _insert, _replace]
-    return random.choice(edits)(replace(request, generated=False), random)
+        edits += [_cut, _insert, _replace, _flip, _repeat, _insert, _replace]
+    if _UUID.search(request.body):
+        edits += [_again, _renew]
+    return random.choice(edits)(replace(request, source="mutated"), random)
+
+
+def _again(request: FuzzRequest, random: Random) -> FuzzRequest:
+    """The same once more: a retry, or a conflict with what has changed since."""
+    return replace(request, source="repeated")
 
 
 def _renew(request: FuzzRequest, random: Random) -> FuzzRequest:
-    """The same again, half of the time under new ids: a retry, a conflict or a new write."""
-    if random.random() < 0.5:
-        return request
+    """The same under new ids: a new write."""
 
     def new_id(_: re.Match[bytes]) -> bytes:
         return str(UUID(int=random.getrandbits(128), version=4)).encode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import requests
 import schemathesis
@@ -30,12 +30,13 @@ AnyCase = Case[AnyOperation]
 class FuzzRequest:
     """One request. `case` knows the operation, whose document the answer is held to.
 
-    `valid` when it was made to agree with the document, `generated` when it is still as made.
+    `valid` when it was made to agree with the document. `source` is where it comes from, `document`
+    when it is still as made.
     """
 
     case: AnyCase
     valid: bool
-    generated: bool
+    source: Literal["document", "familiar", "mutated", "repeated"]
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
@@ -123,7 +124,7 @@ def _render(case: AnyCase, valid: bool) -> FuzzRequest | None:
     return FuzzRequest(
         case,
         valid,
-        True,
+        "document",
         prepared.method or "GET",
         prepared.path_url,
         headers,
