@@ -137,19 +137,19 @@ def test_a_bad_setting_in_the_environment_stops_the_cluster_and_is_named(tmp_pat
     assert "FOUNDATION_EMULATED_LATENCY" in done.stderr
 
 
-def test_options_come_from_the_environment_too(tmp_path: Path) -> None:
-    environment = {"FOUNDATION_TIME_SCALE": "0.5", "FOUNDATION_LOAD_SCALE": "2"}
-    done = run(tmp_path / "runs", locustfile=HERE / "silent.py", environment=environment)
-    assert done.exit_code == 3, done.stdout + done.stderr
-    manifest = json.loads((done.folder / "manifest.json").read_text())
-    assert manifest["options"]["time_scale"] == 0.5
-    assert manifest["options"]["load_scale"] == 2
-
-
-def test_options_come_from_locusts_configuration_file_too(tmp_path: Path) -> None:
+def test_options_come_from_the_environment_and_locusts_configuration_file_too(
+    tmp_path: Path,
+) -> None:
     config = tmp_path / "locust.conf"
-    config.write_text("time-scale = 0.5\nseed = 7\n")
-    done = run(tmp_path / "runs", "--config", str(config), locustfile=HERE / "silent.py")
+    config.write_text("time-scale = 0.25\nseed = 7\n")
+    environment = {"FOUNDATION_TIME_SCALE": "0.5", "FOUNDATION_LOAD_SCALE": "2"}
+    done = run(
+        *(tmp_path / "runs", "--config", str(config)),
+        locustfile=HERE / "silent.py",
+        environment=environment,
+    )
     assert done.exit_code == 3, done.stdout + done.stderr
     manifest = json.loads((done.folder / "manifest.json").read_text())
+    assert manifest["options"]["time_scale"] == 0.5, "the environment outranks the file"
+    assert manifest["options"]["load_scale"] == 2
     assert manifest["seed"] == 7

@@ -143,6 +143,10 @@ def run_any_number_of_users(ui: WebSession, page: Page) -> Finished:
     button(page, "New").click()
     page.select_option("select[name=shapeClass]", "Default")
     assert choice_of_shape(page).startswith("no shape: the number of users below")
+    # An edit that were refused would hold up the start.
+    page.get_by_role("row").filter(has_text="GatewayUser").get_by_role("button").click()
+    page.fill("input[name=weight]", "49")
+    button(page, "Save").click()
     for unwanted in ("JobUser", "AnalyticsUser"):
         page.get_by_role("row").filter(has_text=unwanted).get_by_role("checkbox").click()
     page.fill("input[name=userCount]", "12")
@@ -166,4 +170,8 @@ def run_any_number_of_users(ui: WebSession, page: Page) -> Finished:
     manifest = json.loads((done.folder / "manifest.json").read_text())
     assert manifest["ad_hoc"] is True
     assert manifest["users"] == ["GatewayUser", "SaasUser"]
+    # What was edited is not what the shape plans.
+    button(page, "New").click()
+    page.locator("form").get_by_role("button", name="Start").click()
+    expect(page.get_by_text("GatewayUser has weight 49, declared is 1")).to_be_visible()
     return done
