@@ -197,6 +197,8 @@ class BadGateway(FoundationError):
 class PeerLost(BadGateway):
     """Another node's connection ended before its answer was complete; what it did is unknown."""
 
+    code = "peer_lost"
+
 
 class GatewayTimeout(FoundationError):
     """Another node took the request and did not answer in time; what it did is unknown (G10)."""
