@@ -367,7 +367,6 @@ def test_a_clean_restart_keeps_every_value(tmp_path: Path) -> None:
 
 
 async def store_a_change_of_another_form(data: Path) -> None:
-    data.mkdir()
     store = await SqliteEventStore.open(data / "events.db", node="node-1")
     await store.append(
         workload_write(
@@ -385,6 +384,7 @@ async def store_a_change_of_another_form(data: Path) -> None:
 
 def test_changes_of_another_form_make_the_node_down_and_say_so_once(tmp_path: Path) -> None:
     data = tmp_path / "data"
+    data.mkdir()
     asyncio.run(store_a_change_of_another_form(data))
     with running(data) as node, httpx.Client(base_url=node.url, trust_env=False) as http:
         deadline_s = time.monotonic() + GUARD_S
