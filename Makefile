@@ -21,7 +21,7 @@ run: .venv/run.stamp
 	$(BIN)/locust -f locustfiles/p1_saas.py --headless --time-scale $(SCALE)
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not long" -n 2
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
@@ -33,7 +33,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
 
 fault: .venv/dev.stamp
-	$(BIN)/python -m pytest -m long -n 2 --dist loadgroup --timeout 3600 -rP
+	$(BIN)/python -m pytest -m long -n 2 --timeout 3600 -rP
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .
