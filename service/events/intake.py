@@ -313,7 +313,10 @@ def decode(adapter: TypeAdapter[M], raw: bytes) -> M:
     except ValidationError as error:
         raise _refusal(error, "") from None
     unique_key.check_text(raw)
-    content = model.__dict__ if isinstance(model, BaseModel) else model
+    content: object = model
+    if isinstance(model, BaseModel):
+        # Without the defaults, whose nulls would be taken for a sign of trouble.
+        content = {name: model.__dict__[name] for name in model.__pydantic_fields_set__}
     try:
         text = orjson.dumps(content, option=CANONICAL)
     except orjson.JSONEncodeError:

