@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 import orjson
@@ -10,26 +10,13 @@ import orjson
 from locustfiles.harness.api.reply import document, text
 from locustfiles.harness.caller import NOTHING, Caller, Mismatch, write_id_of
 from locustfiles.harness.http.response import Response
+from service.schema_jobs import JobKind, JobState
 
 JOBS_NAME = "/v1/jobs"
 JOB_NAME = "/v1/jobs/{id}"
 
-JobKind = Literal[
-    "email_delivery",
-    "report_generation",
-    "data_cleanup",
-    "analytics_aggregation",
-    "backup_creation",
-]
-KINDS: tuple[JobKind, ...] = (
-    "email_delivery",
-    "report_generation",
-    "data_cleanup",
-    "analytics_aggregation",
-    "backup_creation",
-)
-
-STATES = ("queued", "running", "completed", "failed")
+KINDS: tuple[JobKind, ...] = get_args(JobKind)
+STATES: tuple[str, ...] = get_args(JobState)
 
 
 class Job(NamedTuple):
