@@ -21,7 +21,7 @@ run: .venv/run.stamp
 	$(BIN)/locust -f locustfiles/p1_saas.py --headless --time-scale $(SCALE)
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest -m "not long" -n 2
+	$(BIN)/python -m pytest -m "not long" -n 3 --dist worksteal
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

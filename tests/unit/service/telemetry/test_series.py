@@ -165,7 +165,8 @@ def test_emitting_on_a_warm_series_keeps_nothing() -> None:
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 2_000
+    # Other threads of the test process allocate a little; one byte kept per call would be 20,000.
+    assert after - before < 20_000
 
 
 def test_an_id_is_new_once_and_only_the_last_are_remembered() -> None:
