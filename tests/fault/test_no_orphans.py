@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def controllers(tmp_path: Path) -> Iterator[Controllers]:
     started = Controllers(tmp_path)
     yield started
     for process in marked(started.marker):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # ended since it was listed
+            process.kill()
     for controller in started.processes:
         controller.kill()
         controller.communicate(timeout=30)
