@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         for process in self.family():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # ended since it was listed
+                process.kill()
         self.process.wait(TIMEOUT_S)
         self._out.close()
         self._err.close()
