@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -347,8 +347,3 @@ def event_by_id() -> str:
 
 def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def without_cursor(query: EventQuery) -> EventQuery:
-    """The query itself, as the first page asks it."""
-    return replace(query, cursor=None)

@@ -24,13 +24,13 @@ from service import correlation
 from service.emulation import EmulatedLatency
 from service.errors import FoundationError, IdConflict, NotFound, Overloaded, ShuttingDown
 from service.events.store import EventStore, Stored, Write
+from service.readiness import WAIT_S, Readiness
 from service.schema_jobs import JobKind, JobRequest
 from service.telemetry.series import Telemetry
 from service.workloads import jobs_log
 from service.workloads.jobs import Job, JobBook, Outcome, Snapshot, prescribed_ms
 
 MAX_ERROR_CHARS: Final = 500
-_RECOVERY_WAIT_S: Final = 5.0
 _END_S: Final = 0.5
 """For what is being recorded when the node ends; a part has a second."""
 
@@ -46,7 +46,8 @@ class QueueLimits:
     """`waiting` jobs at most are accepted and not taken yet; `held` are waits for an end.
 
     The second attempt comes `backoff_s` after the first, each later one after twice as long; one
-    that the node could not serve does not count and is made again after `postpone_s`.
+    that the node could not serve does not count and is made again after `postpone_s`. Requests wait
+    `recovery_s` at most for the jobs to be read back.
     """
 
     workers: int = 4
@@ -57,6 +58,7 @@ class QueueLimits:
     backoff_s: float = 0.5
     postpone_s: float = 2.0
     disk_retry_s: float = 0.5
+    recovery_s: float = WAIT_S
 
 
 class JobQueue:
@@ -87,7 +89,7 @@ class JobQueue:
         """Jobs whose work is done and whose end the disk does not take."""
         self.postponed: dict[bytes, str] = {}
         """Jobs whose last attempt the node could not serve, and what it was short of."""
-        self._recovered = asyncio.Event()
+        self._readiness = Readiness("the job queue", limits.recovery_s)
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: dict[bytes, set[asyncio.Future[None]]] = {}
@@ -100,7 +102,7 @@ class JobQueue:
 
     @property
     def is_recovered(self) -> bool:
-        return self._recovered.is_set()
+        return self._readiness.is_ready
 
     @property
     def shortage(self) -> str | None:
@@ -110,20 +112,14 @@ class JobQueue:
     async def recover(self) -> None:
         """Read the jobs back and run what is unfinished. Raises as the store's query."""
         self.book = await jobs_log.read_back(self._store)
-        self._recovered.set()
+        self._readiness.ready()
         self._start_next()
 
     async def ready(self) -> None:
         """Until the jobs are read back. Raises Overloaded when that takes long, ShuttingDown."""
         if self._stopping.is_set():
             raise ShuttingDown("the node is shutting down: ask another node")
-        if self._recovered.is_set():
-            return
-        try:
-            async with asyncio.timeout(_RECOVERY_WAIT_S):
-                await self._recovered.wait()
-        except TimeoutError:
-            raise Overloaded("the jobs are still being read back: try again") from None
+        await self._readiness.wait()
 
     async def submit(self, asked: JobRequest, correlation_id: str) -> tuple[Job, Stored]:
         """Queue a job; it is on disk when this returns.
@@ -197,6 +193,7 @@ class JobQueue:
     def begin_shutdown(self) -> None:
         """End every wait now; what runs is left unfinished unless it is being recorded already."""
         self._stopping.set()
+        self._readiness.end()
         for job_id in list(self._held):
             self._end_waits(job_id)
 

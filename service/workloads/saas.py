@@ -10,7 +10,6 @@ log, in the background, while requests without a session are already served -> u
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Callable
 from time import perf_counter
@@ -24,9 +23,10 @@ from service import body as bodies
 from service import correlation
 from service.dispatch import Answer, FastRequest
 from service.emulation import EmulatedLatency
-from service.errors import Forbidden, Overloaded, Unauthorized
+from service.errors import Forbidden, Unauthorized
 from service.events import intake
 from service.events.store import EventQuery, EventStore, Stored, Write
+from service.readiness import Readiness
 from service.schema import Event, SaasAction, SaasRequest
 from service.telemetry.meter import Meter
 from service.workloads.saas_activity import RECENT_ACTIONS, Action, RecentActivity
@@ -40,7 +40,6 @@ SESSION_HEADER: Final = b"x-session"
 PATIENCE_S = 0.005
 """At 2,400 actions/s on a node this makes groups of some twelve events instead of two: 48 us of
 CPU an event instead of 182 (measured with the store alone)."""
-_RECOVERY_WAIT_S = 5.0
 _RECOVERY_PAGE = 1_000
 
 _REQUEST = TypeAdapter(SaasRequest)
@@ -83,7 +82,7 @@ class SaasWorkload:
         self._clock_us = clock_us
         self._activity = RecentActivity()
         self._work = SaasWork(self._activity, store)
-        self._recovered = asyncio.Event()
+        self._readiness = Readiness("the list of ended sessions")
 
     async def act(self, action: SaasAction, request: FastRequest) -> Answer:
         """Serve one action. Raises what the store raises, Unauthorized, Forbidden, InvalidInput."""
@@ -145,7 +144,11 @@ class SaasWorkload:
         )
         actions = (_action_of(event) for event in reversed(page.events))
         self._activity.seed(action for action in actions if action is not None)
-        self._recovered.set()
+        self._readiness.ready()
+
+    def begin_shutdown(self) -> None:
+        """Nobody waits for the recovery any more."""
+        self._readiness.end()
 
     def _end_again(self, data: dict[str, Any]) -> None:
         """End a session as its event says; anybody can post events, so only with our proof."""
@@ -170,17 +173,10 @@ class SaasWorkload:
         session = self._signer.verify(token.decode("latin-1"), self._clock_us())
         if session.user_id != asked.user_id:
             raise Forbidden("the session belongs to another user")
-        if not self._recovered.is_set():
-            await self._await_recovery()
+        if not self._readiness.is_ready:
+            await self._readiness.wait()
         self._ended.check(session, asked.id.bytes)
         return session
-
-    async def _await_recovery(self) -> None:
-        try:
-            async with asyncio.timeout(_RECOVERY_WAIT_S):
-                await self._recovered.wait()
-        except TimeoutError:
-            raise Overloaded("ended sessions are still being read back: try again") from None
 
     async def _store_action(
         self,

@@ -52,6 +52,9 @@ class SaasPart(Part):
     async def recover(self) -> None:
         await self._saas.recover()
 
+    def begin_shutdown(self) -> None:
+        self._saas.begin_shutdown()
+
     def routers(self) -> Sequence[APIRouter]:
         router = APIRouter(prefix="/v1/saas", tags=["workloads"])
         saas = self._saas

@@ -526,10 +526,7 @@ async def test_waits_end_with_the_job_the_time_or_the_node_and_are_bounded(disk:
         assert late.outcome is None
 
 
-async def test_jobs_wait_for_the_recovery_or_are_refused(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.workloads.jobs_queue._RECOVERY_WAIT_S", 0.02)
+async def test_jobs_wait_for_the_recovery_or_are_refused(disk: Disk) -> None:
     queue = JobQueue(
         disk.store,
         Scripted(nothing),
@@ -537,7 +534,7 @@ async def test_jobs_wait_for_the_recovery_or_are_refused(
         Telemetry(),
         structlog.get_logger(),
         node="node-1",
-        limits=LIMITS,
+        limits=replace(LIMITS, recovery_s=0.02),
         clock_us=wall_clock_us,
     )
     with pytest.raises(Overloaded, match="read back"):
