@@ -28,6 +28,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from locustfiles.harness.http.header import ResponseHeaders
 from locustfiles.harness.http.origin import Origin
+from locustfiles.harness.http.socket_count import SOCKETS
 from locustfiles.harness.http.tls import TlsLayer
 from locustfiles.harness.http.transport_error import (
     ConnectionClosed,
@@ -390,6 +391,7 @@ class Connection:
             if self._tls is not None:
                 self._say_goodbye(self._tls)
             self._socket.close()
+            SOCKETS.closed += 1
             self._socket = None
         self._parser = None
 

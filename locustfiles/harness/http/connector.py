@@ -19,6 +19,7 @@ from gevent import monkey
 
 from locustfiles.harness.http.origin import Origin
 from locustfiles.harness.http.resolver import Address
+from locustfiles.harness.http.socket_count import SOCKETS
 from locustfiles.harness.http.tls import TlsLayer
 from locustfiles.harness.http.transport_error import (
     ConnectFailed,
@@ -45,7 +46,8 @@ def connect(
     """A connected, non-blocking socket, and its TLS session if `context` is given.
 
     `deadline` is on the `perf_counter` scale, in seconds, and covers all addresses and the
-    handshake. Raises NeverSent; however it ends otherwise, no socket stays open.
+    handshake. Raises NeverSent; however it ends otherwise, no socket stays open. The socket is
+    counted as open until its `Connection` closes it.
     """
     limit_s = deadline - perf_counter()
     error: NeverSent | None = None
@@ -54,10 +56,12 @@ def connect(
         connected = False
         try:
             sock = _Socket(address.family, socket.SOCK_STREAM)
+            SOCKETS.created += 1
             code = _connect(sock, address, deadline)
             if code == 0:
                 tls = _shake_hands(sock, origin, context, deadline, limit_s) if context else None
                 connected = True
+                SOCKETS.connected += 1
                 return sock, tls
             error = _connect_error(origin, code, limit_s)
         except OSError as problem:
@@ -65,6 +69,7 @@ def connect(
         finally:
             if sock is not None and not connected:
                 sock.close()
+                SOCKETS.closed += 1
     assert error is not None, "a resolver gives at least one address"
     raise error
 

@@ -17,6 +17,7 @@ from locustfiles.harness.http.connection import Connection, Limits, Reply
 from locustfiles.harness.http.connector import connect
 from locustfiles.harness.http.origin import Origin
 from locustfiles.harness.http.resolver import Resolver
+from locustfiles.harness.http.socket_count import SOCKETS
 from locustfiles.harness.http.tls import insecure_context, verifying_context
 from locustfiles.harness.http.transport_error import (
     ConnectionClosed,
@@ -78,6 +79,8 @@ class KeptConnections:
         kept = connection is not None
         if connection is None:
             connection = self._open(origin, deadline)
+        elif connection.exchanges:
+            SOCKETS.reused += 1
         try:
             reply = connection.exchange(payload, bodiless, timeout_s, deadline)
         except (ConnectionClosed, ConnectionReset) as error:
