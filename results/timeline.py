@@ -113,7 +113,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Figures of one generator process at `t_s`; `results.generator` says which ones it judges."""
+    """Figures of one generator process at `t_s`; `results.health` names those that are judged."""
 
     t_s: float
     source: str

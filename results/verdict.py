@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 
 from results.evaluation import CheckResult, Status
 from results.figure import FigureStats
-from results.generator import Finding
+from results.finding import Finding
 from results.measure import quantile_name
 from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
 from results.target import ByNode, TargetStats

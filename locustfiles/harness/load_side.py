@@ -28,7 +28,7 @@ from locust.env import Environment
 
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.plan import RunPlan
-from results.generator import LAG_P99_MS, USER_ERRORS
+from results.health import LAG_P99_MS, USER_ERRORS
 from results.recorder import Recorder
 
 ENVIRONMENT_ATTRIBUTE = "foundation_load_side"

@@ -22,7 +22,7 @@ from typing import Any
 from results.check import Check
 from results.errors import ResultsError, TimelineError
 from results.field import Fields
-from results.generator import RECORDER_FAILURES, WORKERS_LOST
+from results.health import RECORDER_FAILURES, WORKERS_LOST
 from results.replay import judge_timeline, replay
 from results.run_folder import RunFolder
 from results.second import SecondReport
