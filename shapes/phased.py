@@ -11,15 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from shapes.profile import Profile
+from shapes.load import Load
 
 LOOKAHEAD_S = 1.0
 """One tick: users of an upward step start in the second before it and spread their first request
 over that second, so that the load is there when the step begins (measured: 200 -> 2,200 -> 1,200
 -> 200 users ran the same to the user on one process and on two)."""
-
-_ROUNDING = 1e-9
-"""Float noise that must not buy a user: 3 * 0.1 users per tick is 0.3, not 0.30000000000000004."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +27,39 @@ class Step:
     spawn_rate: float
 
 
-def users_at_tick(profile: Profile, t_s: float, fixed_users: int = 0) -> int:
-    """Users to hand over at `t_s` seconds: ceil(max of target over [t, t + 1 s]) + fixed users.
+def counts_at_tick(load: Load, t_s: float) -> dict[str, int]:
+    """Users of each class to hand over at `t_s` seconds: what [t, t + 1 s] needs at most.
 
     An upward step is handed over up to a second early, a downward step never: its old level is
     still in the interval at every moment before it. Before second 0 the users of second 0 are
-    asked for, from the end of the profile on none. `fixed_users` run beside the profile, as many
-    at every moment of it (D12).
+    asked for, from the end of the load on none. Fixed users run beside the profiles, as many at
+    every moment of it (D12).
     """
-    if t_s >= profile.duration_s:
-        return 0
-    start_s, end_s = max(0.0, t_s), max(0.0, t_s + LOOKAHEAD_S)
-    return math.ceil(profile.peak(start_s, end_s) - _ROUNDING) + fixed_users
+    return load.counts(max(0.0, t_s), max(0.0, t_s + LOOKAHEAD_S))
 
 
-def step_at(profile: Profile, t_s: float, previous_users: int, fixed_users: int = 0) -> Step:
+def users_at_tick(load: Load, t_s: float) -> int:
+    """The sum of `counts_at_tick`, also where a profile names no classes."""
+    return load.users(max(0.0, t_s), max(0.0, t_s + LOOKAHEAD_S))
+
+
+def step_at(load: Load, t_s: float, previous_users: int) -> Step:
     """The tick at `t_s`, after one that asked for `previous_users`.
 
     The spawn rate is the whole difference per second, hence one batch; Locust refuses a rate of 0.
     """
-    users = users_at_tick(profile, t_s, fixed_users)
+    users = users_at_tick(load, t_s)
     return Step(users, float(max(1, abs(users - previous_users))))
 
 
-def planned_users(profile: Profile, fixed_users: int = 0) -> tuple[int, ...]:
-    """What ticks at 0 s, 1 s, 2 s … hand over: one number per begun second of the profile."""
-    seconds = range(math.ceil(profile.duration_s))
-    return tuple(users_at_tick(profile, float(s), fixed_users) for s in seconds)
+def planned_users(load: Load) -> tuple[int, ...]:
+    """What ticks at 0 s, 1 s, 2 s … hand over: one number per begun second of the load."""
+    return tuple(users_at_tick(load, float(s)) for s in range(math.ceil(load.duration_s)))
 
 
-def planned_user_seconds(profile: Profile) -> tuple[float, ...]:
-    """The integral of the profile over each of its begun seconds, for *achieved*.
+def planned_user_seconds(load: Load) -> tuple[float, ...]:
+    """The integral of the closed profiles over each begun second, for *achieved*.
 
-    Users beside the profile are not in it: what they send is not what the plan is about.
+    Users beside the profiles are not in it: what they send is not what the plan is about.
     """
-    return tuple(
-        profile.integral(float(s), float(s + 1)) for s in range(math.ceil(profile.duration_s))
-    )
+    return tuple(load.integral(float(s), float(s + 1)) for s in range(math.ceil(load.duration_s)))

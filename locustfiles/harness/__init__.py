@@ -1,7 +1,8 @@
 """What a scenario straps into: users, declaration, and the call that runs it."""
 
 from locustfiles.harness.scenario import Cluster, Scenario
+from locustfiles.harness.scenario_user import ScenarioUser
 from locustfiles.harness.strap import strap_in
 from locustfiles.harness.user import FoundationUser
 
-__all__ = ["Cluster", "FoundationUser", "Scenario", "strap_in"]
+__all__ = ["Cluster", "FoundationUser", "Scenario", "ScenarioUser", "strap_in"]

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.scenario import Scenario
 from results.timeline import Plan
+from shapes.load import Load
 from shapes.locust_shape import PhasedShape
 from shapes.phased import planned_user_seconds, planned_users
-from shapes.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Course:
 
     origin_us: int
     elapsed_s: Callable[[], float]
-    profile: Profile | None = None
+    profile: Load | None = None
     plan: Plan | None = None
     fixed_users: int = 0
 
@@ -61,7 +61,7 @@ def planned(shape: PhasedShape, scenario: Scenario) -> Plan:
     """What the shape will hand over, as the timeline holds it."""
     return Plan.of(
         shape.plan,
-        users=planned_users(shape.plan, shape.fixed_users),
+        users=planned_users(shape.plan),
         user_seconds=planned_user_seconds(shape.plan),
         mean_cycle_s=scenario.mean_cycle_s,
         endpoint=scenario.endpoint,

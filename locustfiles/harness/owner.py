@@ -151,6 +151,7 @@ class Owner:
         if self._options.nodes:
             self._target = reach(self._options.nodes, client_token())
             return
+        assert self._scenario.cluster is not None
         size = self._options.cluster_size or self._scenario.cluster.size
         self._console.say(f"starting an embedded cluster of {size} nodes")
         self._target = start_cluster(
@@ -205,6 +206,8 @@ class Owner:
             nodes=self._target.nodes,
             phases=() if course.profile is None else tuple(course.profile.phases()),
             ad_hoc=is_ad_hoc,
+            time_scale=self._options.time_scale,
+            load_scale=self._options.load_scale,
         )
         plan.publish(parsed_options(self._environment))
         run = _Run(folder.run_id, self._open_book(folder, course), course)

@@ -21,7 +21,9 @@ ATTRIBUTE = "foundation_plan"
 class RunPlan:
     """`origin_us` is second 0 of the profile, in microseconds since the epoch.
 
-    `phases` are those of the scaled profile. An `ad_hoc` run has no profile: second 0 is its start.
+    `phases` are those of the scaled load, `time_scale` and `load_scale` what it was scaled by: a
+    worker plans arrivals from its own locustfile with the master's scales. An `ad_hoc` run has no
+    profile: second 0 is its start.
     """
 
     run_id: str
@@ -30,6 +32,8 @@ class RunPlan:
     nodes: tuple[Node, ...]
     phases: tuple[Phase, ...] = ()
     ad_hoc: bool = False
+    time_scale: float = 1.0
+    load_scale: float = 1.0
 
     def publish(self, options: argparse.Namespace) -> None:
         """Put the plan where Locust's spawn message takes it along."""
@@ -43,7 +47,8 @@ class RunPlan:
             raise LookupError("no run plan: the harness is strapped in after the users started")
         nodes = tuple(Node(n["name"], n["url"], tuple(n["roles"])) for n in wire["nodes"])
         phases = tuple(Phase(p["name"], p["start_s"], p["end_s"]) for p in wire["phases"])
-        return cls(wire["run_id"], wire["origin_us"], wire["seed"], nodes, phases, wire["ad_hoc"])
+        facts = {**wire, "nodes": nodes, "phases": phases}
+        return cls(**facts)
 
     def urls_with_role(self, role: str) -> tuple[str, ...]:
         """The nodes that users with this target role load."""

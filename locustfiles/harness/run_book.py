@@ -39,7 +39,7 @@ from results.timeline import (
 )
 from results.timeline_reader import read_timeline
 from results.verdict import Judgement, as_document
-from shapes.profile import Profile
+from shapes.load import Load
 
 RECENT_SECONDS = 60
 """Whose requests are kept apart, for the rate that is shown: reports are seldom older than 2 s."""
@@ -75,7 +75,7 @@ class RunBook:
         header: Header,
         plan: Plan | None,
         checks: Sequence[Check],
-        profile: Profile | None,
+        profile: Load | None,
         elapsed_s: Callable[[], float],
         fixed_users: int = 0,
     ) -> None:

@@ -49,6 +49,10 @@ class Scenario:
     and may not check *achieved*. `endpoint` is the pattern of the endpoints that planned users
     load (`POST /v1/saas/*`), which *achieved* counts; None: all.
 
+    `cluster` None: the users load a service of their own, named by `--host` or their class; no node
+    is started and none of Foundation's endpoints is asked for. `shape` None: how many users run is
+    up to Locust's own options, and there is no plan to hold the run to.
+
     `connections_per_user` bounds the sockets that one user holds. `stop_timeout_s` lets requests in
     flight end when users are removed. `source_dir` is the locustfile's folder: the manifest names
     its git revision.
@@ -56,11 +60,11 @@ class Scenario:
 
     id: str
     tier: Tier
-    cluster: Cluster
     users: tuple[type[User], ...]
-    shape: type[PhasedShape]
+    shape: type[PhasedShape] | None
     checks: tuple[Check, ...]
     source_dir: Path
+    cluster: Cluster | None = None
     mean_cycle_s: float | None = None
     endpoint: str | None = None
     connections_per_user: int = 1

@@ -105,7 +105,7 @@ class Harness:
                 f"{self._scenario.id} has no phased shape: define one subclass of PhasedShape "
                 "in the locustfile, and no other shape"
             )
-        _configure(shape, options)
+        _configure(shape, options, environment)
         planned_peak = round(shape.plan.peak(0.0, shape.plan.duration_s)) + shape.fixed_users
         _check_descriptors(self._scenario, planned_peak, environment)
         if isinstance(runner, WorkerRunner):
@@ -198,9 +198,15 @@ def _stop_before_the_load() -> NoReturn:
     sys.exit(int(ExitCode.ABORTED))
 
 
-def _configure(shape: PhasedShape, options: Options) -> None:
+def _configure(shape: PhasedShape, options: Options, environment: Environment) -> None:
+    """Raises BadConfiguration for profiles that do not fit the classes, and for bad scales."""
+    users = environment.user_classes
     try:
-        shape.configure(time_scale=options.time_scale, load_scale=options.load_scale)
+        shape.configure(users=users)
+    except ValueError as error:
+        raise BadConfiguration(f"the shape {type(shape).__name__}: {error}") from None
+    try:
+        shape.configure(time_scale=options.time_scale, load_scale=options.load_scale, users=users)
     except ValueError as error:
         raise BadConfiguration(
             f"--time-scale {options.time_scale:g} with --load-scale {options.load_scale:g} does "
@@ -234,6 +240,7 @@ def _why_too_many(scenario: Scenario, environment: Environment, users: int) -> s
 
 def _require_declared(scenario: Scenario, environment: Environment) -> None:
     """Raises BadConfiguration when Locust found another shape, or other users, than declared."""
+    assert scenario.shape is not None
     if type(environment.shape_class) is not scenario.shape:
         raise BadConfiguration(
             f"{scenario.id} declares the shape {scenario.shape.__name__}, but Locust would run "
@@ -250,8 +257,9 @@ def _require_declared(scenario: Scenario, environment: Environment) -> None:
             f"{scenario.id} declares other users than the locustfile has ({names}): declare every "
             "user class, and set `abstract = True` on those that are only bases"
         )
-    profile = scenario.shape.profile
-    if profile.peak(0.0, profile.duration_s) > 0 and all(one.fixed_count for one in found):
+    assert isinstance(environment.shape_class, PhasedShape)
+    plan = environment.shape_class.plan
+    if plan.peak(0.0, plan.duration_s) > 0 and all(one.fixed_count for one in found):
         raise BadConfiguration(
             f"{scenario.id} has a profile of users, but each of its classes has a fixed_count: "
             "leave it out of the class that the profile is for, or plan steady(0, …)"

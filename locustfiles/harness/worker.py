@@ -21,6 +21,7 @@ from locust.runners import WorkerRunner
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
+from shapes.locust_shape import PhasedShape
 
 REPORT = "foundation_report"
 """Worker to master: {"run_id": …, "kind": "second" | "health", "report": …}."""
@@ -48,6 +49,14 @@ class Worker:
         """A run starts in this process."""
         self._failures = 0
         self._plan = plan = RunPlan.of(parsed_options(self._environment))
+        shape = self._environment.shape_class
+        if isinstance(shape, PhasedShape):
+            # The master's scales, whatever this worker's own command line says.
+            shape.configure(
+                time_scale=plan.time_scale,
+                load_scale=plan.load_scale,
+                users=self._environment.user_classes,
+            )
         self._load_side = LoadSide(
             plan,
             source=self._source(),

@@ -28,6 +28,7 @@ from results.sample import Outcome, Sample
 from results.second import SecondReport
 from results.timeline import EndReason, Header, Plan
 from results.timeline_reader import read_timeline
+from shapes.load import Load, Part
 from shapes.phased import planned_user_seconds, planned_users
 from shapes.profile import steady
 
@@ -63,7 +64,7 @@ def without(figures: list[Figures]) -> float:
 @contextmanager
 def open_book() -> Iterator[RunBook]:
     """The books of a run, as the only process keeps them; the timeline must hold every second."""
-    profile = steady(1, float(SECONDS))
+    profile = Load((Part(steady(1, float(SECONDS))),))
     plan = Plan.of(
         profile,
         users=planned_users(profile),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shapes.load import Load, Part
 from shapes.phased import LOOKAHEAD_S, planned_user_seconds, step_at, users_at_tick
 from shapes.profile import Piecewise, at, overlay, ramp, sequence
 
@@ -53,7 +54,9 @@ def test_integral_is_additive(profile: Piecewise, cut: float) -> None:
     assert math.isclose(
         whole, profile.integral(0, cut) + profile.integral(cut, 100), rel_tol=1e-9, abs_tol=1e-6
     )
-    assert math.isclose(whole, sum(planned_user_seconds(profile)), rel_tol=1e-9, abs_tol=1e-6)
+    assert math.isclose(
+        whole, sum(planned_user_seconds(Load((Part(profile),)))), rel_tol=1e-9, abs_tol=1e-6
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -114,14 +117,14 @@ def test_phases_are_ordered_disjoint_and_cover_what_has_users(
 
 
 def assert_never_below_plan(
-    profile: Piecewise, first: float, gaps: list[float], users_at: Callable[[Piecewise, float], int]
+    profile: Piecewise, first: float, gaps: list[float], users_at: Callable[[Load, float], int]
 ) -> None:
     """At each tick, what is handed over covers the plan of that moment and of a second later."""
-    t = first
+    load, t = Load((Part(profile),)), first
     for gap in gaps:
         if t < profile.duration_s:
-            assert users_at(profile, t) >= profile.target(t) - 1e-6
-            assert users_at(profile, t) >= profile.target(t + LOOKAHEAD_S) - 1e-6
+            assert users_at(load, t) >= profile.target(t) - 1e-6
+            assert users_at(load, t) >= profile.target(t + LOOKAHEAD_S) - 1e-6
         t += gap
 
 
@@ -138,9 +141,9 @@ def test_ticks_never_hand_over_less_than_the_plan_whenever_they_come(
     profile: Piecewise, first: float, gaps: list[float]
 ) -> None:
     assert_never_below_plan(profile, first, gaps, users_at_tick)
-    t, previous = first, 0
+    load, t, previous = Load((Part(profile),)), first, 0
     for gap in gaps:
-        step = step_at(profile, t, previous)
+        step = step_at(load, t, previous)
         if t < profile.duration_s:
             assert step.users <= profile.peak(t, t + LOOKAHEAD_S) + 1
         assert step.spawn_rate >= max(1, abs(step.users - previous))
@@ -156,4 +159,4 @@ def test_a_downward_step_is_never_early(level: int, lower: int, drop: float, t: 
         ramp(level, level, drop, phase="top"),
     )
     if t < drop:
-        assert users_at_tick(profile, t) >= level
+        assert users_at_tick(Load((Part(profile),)), t) >= level

@@ -24,6 +24,7 @@ from results.timeline import (
     TimelineWriter,
 )
 from results.timeline_reader import read_timeline
+from shapes.load import Load, Part
 from shapes.phased import planned_user_seconds, planned_users
 from tests.unit.results.builder import HEADER, PLAN, planned_requests, request, timeline, write
 from tests.unit.shapes.test_profile import p1_profile
@@ -63,7 +64,7 @@ def test_a_timeline_from_before_there_were_figures_is_written_as_it_was(tmp_path
 
 
 def test_the_plan_of_a_profile_carries_phases_users_and_user_seconds() -> None:
-    profile = p1_profile()
+    profile = Load((Part(p1_profile()),))
     plan = Plan.of(
         profile,
         users=planned_users(profile),

@@ -34,6 +34,7 @@ from results.verdict import (
     as_document,
     worst,
 )
+from shapes.load import Load, Part
 from shapes.phased import planned_user_seconds, planned_users
 from tests.unit.results.builder import (
     HEALTHY,
@@ -237,7 +238,7 @@ def test_a_run_whose_users_were_not_there_proves_nothing(
 
 
 def test_users_that_follow_the_plan_with_a_lag_are_not_missing() -> None:
-    profile = p1_profile().scaled(time=0.2)
+    profile = Load((Part(p1_profile()),)).scaled(time=0.2)
     planned = planned_users(profile)
     plan = Plan.of(
         profile, users=planned, user_seconds=planned_user_seconds(profile), mean_cycle_s=0.4474

@@ -85,10 +85,12 @@ def two_processes() -> tuple[str, ...]:
 def test_every_tick_hands_over_the_plan_on_one_process_and_on_many(
     tmp_path: Path, arguments: Callable[[], tuple[str, ...]]
 ) -> None:
+    from shapes.load import Load, Part
     from shapes.phased import users_at_tick
     from shapes.profile import ramp, sequence, steady
 
-    plan = sequence(steady(2, 2), steady(8, 1, phase="burst"), ramp(8, 4, 2))
+    profile = sequence(steady(2, 2), steady(8, 1, phase="burst"), ramp(8, 4, 2))
+    plan = Load((Part(profile),))
     ticks = run_locust(tmp_path, PROFILE, *arguments())
     asked = asked_users(ticks)
     assert max(users for _, users in asked) == 8
