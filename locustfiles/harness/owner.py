@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,8 @@ from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.roll import WorkerRoll
-from locustfiles.harness.run_book import RunBook
+from locustfiles.harness.run import Run
+from locustfiles.harness.run_book import Moment, RunBook
 from locustfiles.harness.sampler import Sampler, endpoints, require_readable
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target import Node, Target, client_token, reach, start_cluster
@@ -52,33 +52,7 @@ FINISH_MARGIN_S = 10.0
 JUDGE_TIMEOUT_S = 10.0
 """For the end of a run to be written and judged, once nothing is collected any more."""
 
-WATCH_PHASE_S = 0.75
-"""Progress is noted this far into each second: the shape ticks in its first half."""
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Run:
-    """What lives as long as one run. `load_side` in the only process, `roll` in a master."""
-
-    run_id: str
-    book: RunBook
-    course: Course
-    load_side: LoadSide | None = None
-    roll: WorkerRoll | None = None
-    greenlets: list[gevent.Greenlet] = field(default_factory=list)
-    interrupted: str | None = None
-    is_ending: bool = False
-
-    def guarded(self, work: Callable[[], None]) -> None:
-        """The edge of a background greenlet: a failure voids the run, its first one is logged."""
-        try:
-            work()
-        except Exception:
-            self.book.failures += 1
-            if self.book.failures == 1:
-                logger.exception("recording failed; the verdict will be INCONCLUSIVE")
 
 
 class Owner:
@@ -103,7 +77,7 @@ class Owner:
         self._facts: dict[str, object] = {}
         self._next_folder: RunFolder | None = None
         self._exit_codes: list[ExitCode] = []
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._idle = Event()
         self._idle.set()
         self._judged: tuple[Judgement, RunFolder] | None = None
@@ -210,14 +184,14 @@ class Owner:
             load_scale=self._options.load_scale,
         )
         plan.publish(parsed_options(self._environment))
-        run = _Run(folder.run_id, self._open_book(folder, course), course)
+        run = Run(folder.run_id, self._open_book(folder, course), course, self._runner)
         self._idle.clear()
         self._run = run
         if isinstance(self._runner, MasterRunner):
             run.roll = WorkerRoll(self._runner, run.run_id)
         else:
             self._begin_load(run, plan)
-        run.greenlets.append(gevent.spawn(run.guarded, lambda: self._watch(run)))
+        run.greenlets.append(gevent.spawn(run.guarded, lambda: run.watch(self._progress(run))))
         sampled = endpoints(plan.nodes, client_token(), self._options.target_metrics)
         sampler = Sampler(sampled, course.elapsed_s, run.book.target)
         run.greenlets.append(gevent.spawn(sampler.run))
@@ -260,7 +234,7 @@ class Owner:
             run.interrupted = "it was stopped before its users started"
             self.finish()
 
-    def _begin_load(self, run: _Run, plan: RunPlan) -> None:
+    def _begin_load(self, run: Run, plan: RunPlan) -> None:
         load_side = run.load_side = LoadSide(
             plan,
             source="local",
@@ -271,27 +245,13 @@ class Owner:
         load_side.attach(self._environment)
         run.greenlets.append(gevent.spawn(run.guarded, load_side.run))
 
-    def _watch(self, run: _Run) -> None:
-        """Until the greenlet is killed."""
-        while True:
-            gevent.sleep(1.0 - (run.course.elapsed_s() - WATCH_PHASE_S) % 1.0)
-            users = self._runner.user_count
-            moment = run.book.tick(users, self._asked_users(run))
-            if parsed_options(self._environment).headless and run.course.profile is not None:
-                total_s = run.course.profile.duration_s
-                self._console.progress(moment, users=users, total_s=total_s)
-            self._note_lost_workers(run)
-
-    def _asked_users(self, run: _Run) -> int | None:
-        """What the shape's latest tick, or a person, has asked for."""
-        if run.course.is_ad_hoc:
-            return self._runner.target_user_count
-        tick = self._runner.shape_last_tick
-        return None if tick is None else tick[0]
-
-    def _note_lost_workers(self, run: _Run) -> None:
-        for worker in run.roll.lost() if run.roll is not None else ():
-            run.book.worker_lost(worker)
+    def _progress(self, run: Run) -> Callable[[Moment, int], None] | None:
+        """Shows how a run with a plan goes on; nothing where a web UI does."""
+        profile = run.course.profile
+        if profile is None or not parsed_options(self._environment).headless:
+            return None
+        total_s = profile.duration_s
+        return lambda moment, users: self._console.progress(moment, users=users, total_s=total_s)
 
     def _on_report(self, environment: Environment, msg: Message, **_: Any) -> None:
         run = self._run
@@ -314,7 +274,7 @@ class Owner:
         run.interrupted = run.interrupted or run.course.cut_short()
         sent: dict[str, int] = {}
         try:
-            run.guarded(lambda: self._collect(run, sent))
+            run.guarded(lambda: run.collect(self._environment.stop_timeout + FINISH_MARGIN_S, sent))
         except gevent.GreenletExit:
             # Locust quits by killing this greenlet; the verdict is due all the same.
             self.note_interrupt()
@@ -328,7 +288,7 @@ class Owner:
             self._run = None
             self._idle.set()
 
-    def _judge(self, run: _Run, sent: dict[str, int]) -> None:
+    def _judge(self, run: Run, sent: dict[str, int]) -> None:
         try:
             run.book.close(run.interrupted, sent)
             judgement = run.book.judge()
@@ -344,20 +304,6 @@ class Owner:
 
     def _set_exit_code(self) -> None:
         self._environment.process_exit_code = int(worst(self._exit_codes))
-
-    def _collect(self, run: _Run, sent: dict[str, int]) -> None:
-        """Have every load side ship what is left, and note in `sent` what each says it sent."""
-        if run.roll is not None:
-            silent = run.roll.collect(self._environment.stop_timeout + FINISH_MARGIN_S)
-            sent.update(run.roll.sent)
-            run.book.failures += run.roll.failures + len(silent)
-            for worker in sorted(silent):
-                logger.error("worker %s never said that it is done: results are missing", worker)
-            self._note_lost_workers(run)
-        elif run.load_side is not None:
-            gevent.killall(run.greenlets)
-            run.load_side.finish()
-            sent[run.load_side.source] = run.load_side.recorder.sequence
 
     def note_interrupt(self) -> None:
         """An interrupt came. A run that is being ended is ABORTED: it waits no longer."""

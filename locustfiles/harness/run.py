@@ -1,0 +1,83 @@
+"""What lives as long as one run, in the process that owns it: the only one, or the master.
+
+Life cycle: made at test_start; `watch` is a greenlet of it; `collect` has the load sides ship what
+is left when its users have stopped. This module must not know options, folders or verdicts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import gevent
+from locust.runners import LocalRunner, MasterRunner
+
+from locustfiles.harness.course import Course
+from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.roll import WorkerRoll
+from locustfiles.harness.run_book import Moment, RunBook
+
+WATCH_PHASE_S = 0.75
+"""Progress is noted this far into each second: the shape ticks in its first half."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Run:
+    """`load_side` exists in the only process, `roll` in a master."""
+
+    run_id: str
+    book: RunBook
+    course: Course
+    runner: LocalRunner | MasterRunner
+    load_side: LoadSide | None = None
+    roll: WorkerRoll | None = None
+    greenlets: list[gevent.Greenlet] = field(default_factory=list)
+    interrupted: str | None = None
+    is_ending: bool = False
+
+    def guarded(self, work: Callable[[], None]) -> None:
+        """The edge of a background greenlet: a failure voids the run, its first one is logged."""
+        try:
+            work()
+        except Exception:
+            self.book.failures += 1
+            if self.book.failures == 1:
+                logger.exception("recording failed; the verdict will be INCONCLUSIVE")
+
+    def watch(self, show: Callable[[Moment, int], None] | None) -> None:
+        """Note every second how many users run, until the greenlet is killed."""
+        while True:
+            gevent.sleep(1.0 - (self.course.elapsed_s() - WATCH_PHASE_S) % 1.0)
+            users = self.runner.user_count
+            moment = self.book.tick(users, self._asked_users())
+            if show is not None:
+                show(moment, users)
+            self._note_lost_workers()
+
+    def _asked_users(self) -> int | None:
+        """What the shape's latest tick, or a person, has asked for."""
+        if self.course.is_ad_hoc:
+            return self.runner.target_user_count
+        tick = self.runner.shape_last_tick
+        return None if tick is None else tick[0]
+
+    def _note_lost_workers(self) -> None:
+        for worker in self.roll.lost() if self.roll is not None else ():
+            self.book.worker_lost(worker)
+
+    def collect(self, timeout_s: float, sent: dict[str, int]) -> None:
+        """Have every load side ship what is left, and note in `sent` what each says it sent."""
+        if self.roll is not None:
+            silent = self.roll.collect(timeout_s)
+            sent.update(self.roll.sent)
+            self.book.failures += self.roll.failures + len(silent)
+            for worker in sorted(silent):
+                logger.error("worker %s never said that it is done: results are missing", worker)
+            self._note_lost_workers()
+        elif self.load_side is not None:
+            gevent.killall(self.greenlets)
+            self.load_side.finish()
+            sent[self.load_side.source] = self.load_side.recorder.sequence
