@@ -1,7 +1,9 @@
 """Names of the figures in a process's health lines, and the limits that they are held to (D15).
 
 Written by the processes of a run (`locustfiles.harness.health`), judged by `results.fitness`. Each
-limit states its reason and where its number comes from. This module must not judge anything.
+limit states its reason and where its number comes from. A busy processor is no reason by itself: a
+generator at 100 % of its core that keeps up sends what was asked for. This module must not judge
+anything.
 """
 
 from __future__ import annotations
@@ -10,27 +12,85 @@ from collections.abc import Iterable
 
 from results.timeline import Health
 
+MASTER = "master"
+"""Source of the lines of the process that owns the run, where it sends no load itself."""
+
+# Measured in every process, since the line before; see docs/generator_health.md.
+
 LAG_P99_MS = "lag_p99_ms"
-"""How late a timer of the loop fires, 99th percentile since the last health line."""
+"""How late a timer of the loop fires, 99th percentile."""
+LAG_MAX_MS = "lag_max_ms"
+CPU_PERCENT = "cpu_percent"
+"""CPU time of the process, all its threads, in percent of one core."""
+CPU_WAIT_PERCENT = "cpu_wait_percent"
+"""Share of the time in which the loop's thread was runnable and no processor ran it. Absent where
+the kernel does not count it."""
+WRITE_MAX_MS = "write_max_ms"
+"""Longest write to the timeline, of the process that owns the run: its loop stands still for it."""
+LATENESS_P99_MS = "lateness_p99_ms"
+"""How late arrivals of the open model started, 99th percentile. Absent when none was due."""
+LATENESS_MAX_MS = "lateness_max_ms"
+
+# As they are at the moment of the line.
+
+USERS = "users"
+OPEN_SOCKETS = "open_sockets"
+"""Sockets of the HTTP clients, those that are still connecting included."""
+OPEN_FDS = "open_fds"
+FDS_LIMIT = "fds_limit"
+"""File descriptors of the process, and how many it may have; no limit: absent."""
+MEMORY_BYTES = "memory_bytes"
+"""Resident memory."""
+
+# Counted since the run began.
+
+RECONNECTS = "reconnects"
+"""Connections that the target closed between two requests, and that were opened anew."""
 WORKERS_LOST = "workers_lost"
 """Workers that the master has given up so far."""
 RECORDER_FAILURES = "recorder_failures"
 """Exceptions in recording or shipping so far, of any kind."""
+SHIPPING_FAILURES = "shipping_failures"
+"""Messages that a worker could not send to its master so far. A report among them leaves a hole in
+the sequence, which is judged."""
 SAMPLES_DROPPED = "samples_dropped"
 """Samples that a recorder has thrown away so far."""
-
 USER_ERRORS = "user_errors"
 """Exceptions that users of this process have raised so far: the label of the annotations, too."""
+MISSED_REPORTS = "missed_reports"
+"""Reports of this source that the master expected for a second, and that had not come in time."""
+UNHEARD_S = "unheard_s"
+"""For how long the master has heard nothing of this source; written by the master, in a line of
+that source, only once reports are missing."""
 
 LAG_LIMIT_MS = 250.0
 """Clean full runs had a lag p99 of 2-13 ms, with 15 % foreign CPU load 33-146 ms (design, D15);
 neither may be voided."""
 LAG_SPAN_S = 3.0
-"""For this long at a stretch the lag must be over its limit."""
+"""For this long at a stretch the lag must be over its limit: a step of thousands of users, or a
+collection of garbage, is one line and not three."""
+
+LATENESS_LIMIT_MS = LAG_LIMIT_MS
+LATENESS_SPAN_S = LAG_SPAN_S
+"""An arrival is started by a timer of the same loop, so that a loop whose lag is tolerated makes
+arrivals as late: a lower limit would void by the back door what the lag's limit spares. Arrivals
+can be late beyond it without any lag, when starting them is all that the loop does. What is late
+within the limit is not hidden: corrected latency counts from the intended start."""
+
+DESCRIPTOR_SHARE = 0.95
+"""More than this share of the limit, in any line: a peak between two lines is not seen, and the
+requests that find no descriptor then wait or fail by the generator's fault. The suite asks for 200
+descriptors beyond those of its users (`harness.limit`), so that a planned load stays below it from
+4,000 descriptors on; what comes close has connections that nobody planned."""
 
 WATCH_GAP_S = 5.0
 """A process says how it does every second. One that is silent for longer than this while it has
 requests is not watched; a loop that stands still as long shows in the line after it."""
+
+UNHEARD_LIMIT_S = WATCH_GAP_S
+"""Nor is one that the master hears nothing of for longer than this. Its lease of users ran out
+after 3 s without a beat; its reports may come later, but whoever acted on the run meanwhile (a
+person, a rebalancing, a shape that stops by a check) acted without them."""
 
 USERS_SHARE = 0.9
 USERS_SPAN_S = 10.0

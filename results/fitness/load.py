@@ -10,7 +10,7 @@ from results.health import USERS_SHARE, USERS_SPAN_S
 from results.stretch import long_stretches, longest
 from results.timeline import Timeline
 
-USERS = "users"
+ALL = "all"
 """Source of the marks about users, who are counted over all processes."""
 
 
@@ -44,5 +44,5 @@ def users_missing(timeline: Timeline) -> list[Finding]:
         f"up to {worst:.0%} of the planned users did not run, for {longest(over).length_s:.0f} s "
         "at a stretch: look for user errors in the log, and whether another run's workers joined"
     )
-    marks = tuple(Mark(USERS, one.from_s, one.to_s) for one in over)
+    marks = tuple(Mark(ALL, one.from_s, one.to_s) for one in over)
     return [Finding("users_missing", text, marks)]

@@ -9,32 +9,56 @@ from __future__ import annotations
 from itertools import pairwise
 
 from results.finding import Finding, Mark
+from results.fitness.cause import cause
 from results.health import (
     LAG_LIMIT_MS,
     LAG_P99_MS,
     LAG_SPAN_S,
+    LATENESS_LIMIT_MS,
+    LATENESS_P99_MS,
+    LATENESS_SPAN_S,
     WATCH_GAP_S,
     readings_by_source,
 )
 from results.stretch import long_stretches, longest
-from results.timeline import Timeline
+from results.timeline import OWNER, Timeline
 
 
 def lag(timeline: Timeline) -> list[Finding]:
+    """The loop's lag p99 over its limit."""
+    return _late(
+        timeline, "generator_lag", LAG_P99_MS, "the loop's lag p99 was", LAG_LIMIT_MS, LAG_SPAN_S
+    )
+
+
+def lateness(timeline: Timeline) -> list[Finding]:
+    """Arrivals of the open model that started too late."""
+    return _late(
+        timeline,
+        "arrivals_late",
+        LATENESS_P99_MS,
+        "arrivals started late, with a p99",
+        LATENESS_LIMIT_MS,
+        LATENESS_SPAN_S,
+    )
+
+
+def _late(
+    timeline: Timeline, code: str, name: str, what: str, limit_ms: float, span_s: float
+) -> list[Finding]:
     """Stretches of successive lines of one source that are over the limit."""
     found = []
-    for source, lags in sorted(readings_by_source(timeline.health, LAG_P99_MS).items()):
-        over = long_stretches(lags, over=LAG_LIMIT_MS, least_s=LAG_SPAN_S)
+    for source, values in sorted(readings_by_source(timeline.health, name).items()):
+        over = long_stretches(values, over=limit_ms, least_s=span_s)
         if not over:
             continue
         worst_ms = max(one.worst for one in over)
-        text = (
-            f"{source}: the loop's lag p99 was over {LAG_LIMIT_MS:.0f} ms for "
-            f"{longest(over).length_s:.0f} s (worst {worst_ms:.0f} ms): give the generator more "
-            "cores or workers, or lower the load"
-        )
         marks = tuple(Mark(source, one.from_s, one.to_s) for one in over)
-        found.append(Finding("generator_lag", text, marks))
+        text = (
+            f"{source}: {what} over {limit_ms:.0f} ms for {longest(over).length_s:.0f} s "
+            f"(worst {worst_ms:,.0f} ms): {cause(timeline.health, marks)}"
+        )
+        found.append(Finding(code, text, marks))
     return found
 
 
@@ -43,7 +67,8 @@ def unwatched(timeline: Timeline) -> list[Finding]:
     measured = readings_by_source(timeline.health, LAG_P99_MS)
     seconds: dict[str, list[int]] = {}
     for report in timeline.reports:
-        seconds.setdefault(report.source, []).append(report.second)
+        if report.source != OWNER:
+            seconds.setdefault(report.source, []).append(report.second)
     if not seconds and not measured:
         return [
             Finding(

@@ -1,4 +1,5 @@
-"""Is everything that was recorded here: no report lost, no sample dropped, no recorder broken?
+"""Is everything that was recorded here, and did it come in time: no report lost or late, no sample
+dropped, no recorder broken?
 
 This module must not know checks or the target.
 """
@@ -9,7 +10,14 @@ from itertools import pairwise
 
 from results.finding import Finding, Mark
 from results.fitness.counter import rises, worst_by_source
-from results.health import RECORDER_FAILURES, SAMPLES_DROPPED
+from results.health import (
+    MISSED_REPORTS,
+    RECORDER_FAILURES,
+    SAMPLES_DROPPED,
+    UNHEARD_LIMIT_S,
+    UNHEARD_S,
+    readings_by_source,
+)
 from results.timeline import EndReason, Timeline
 
 
@@ -81,3 +89,34 @@ def _holes(timeline: Timeline, source: str) -> tuple[Mark, ...]:
     if sent > known[-1] + 1 and timeline.end is not None:
         found.append(Mark(source, seconds[known[-1]], timeline.end.t_s))
     return tuple(mark for mark in found if mark.length_s > 0)
+
+
+def reports_late(timeline: Timeline) -> list[Finding]:
+    """Sources that the master heard nothing of for too long, though all may have come later."""
+    missed = worst_by_source(timeline.health, MISSED_REPORTS)
+    found = []
+    for source, unheard in sorted(readings_by_source(timeline.health, UNHEARD_S).items()):
+        silences = _silences(source, unheard)
+        if not silences:
+            continue
+        longest_s = max(mark.length_s for mark in silences)
+        text = (
+            f"{source}: the master heard nothing of it for {longest_s:.0f} s at a stretch "
+            f"({missed.get(source, 0.0):.0f} reports were late or never came): look at its log, "
+            "its machine and its link to the master"
+        )
+        found.append(Finding("reports_late", text, tuple(silences)))
+    return found
+
+
+def _silences(source: str, unheard: list[tuple[float, float]]) -> list[Mark]:
+    """Each too long silence once, from its last sign of life to the last line that tells of it."""
+    found: list[Mark] = []
+    for t_s, silent_s in sorted(unheard):
+        if silent_s <= UNHEARD_LIMIT_S:
+            continue
+        from_s = t_s - silent_s
+        if found and from_s < found[-1].to_s:
+            from_s = found.pop().from_s
+        found.append(Mark(source, from_s, t_s))
+    return found
