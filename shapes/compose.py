@@ -1,20 +1,30 @@
-"""Profiles from profiles: laid over each other, one after the other, repeated, scaled.
+"""Profiles from profiles: laid over each other, one after the other, repeated, scaled, jittered.
 
 Each function is a law about targets and phases, stated in its docstring, and takes what any builder
-made. This module must not know a clock, Locust or randomness.
+made. This module must not know a clock, Locust or a source of randomness: jitter is a function of
+its seed.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import pairwise
+from itertools import repeat as times_over
 
-from shapes.level import one_unit
+from shapes.level import Unit, fitting, one_unit
 from shapes.line import Line
-from shapes.piecewise import LONGEST_S, Phase, Piecewise, check_end, check_pieces, seconds
+from shapes.piecewise import (
+    LONGEST_S,
+    Phase,
+    Piecewise,
+    check_duration,
+    check_end,
+    check_pieces,
+    seconds,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +37,8 @@ class Placed:
 
 def at(start_s: float, profile: Piecewise) -> Placed:
     """Places a profile in an overlay: target(t) = profile.target(t - start_s)."""
-    if (
-        isinstance(start_s, bool)
-        or not isinstance(start_s, int | float)
-        or not (math.isfinite(start_s) and 0 <= start_s <= LONGEST_S)
-    ):
+    number = isinstance(start_s, int | float) and not isinstance(start_s, bool)
+    if not number or not 0 <= start_s <= LONGEST_S:
         raise ValueError(
             f"at({start_s!r}, …): the start must be 0 or more seconds, at most {LONGEST_S:,.0f}"
         )
@@ -58,6 +65,76 @@ def sequence(*profiles: Piecewise) -> Piecewise:
     """
     _check_profiles("sequence()", profiles)
     return _overlaid("sequence()", _end_to_end(profiles))
+
+
+def repeat(profile: Piecewise, times: int) -> Piecewise:
+    """target(t) = profile.target(t mod d) for 0 <= t < times * d, where d is its duration.
+
+    Where its last phase has the name of its first, the two are one phase at each seam. Raises
+    ValueError for less than one time, and for more than `MOST_PIECES` pieces.
+    """
+    _check_profiles("repeat()", [profile])
+    if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+        raise ValueError(f"repeat(…, {times!r}): times must be a whole number of 1 or more")
+    check_pieces("repeat()", len(profile.segments) * times)
+    return _overlaid("repeat()", _end_to_end(times_over(profile, times)))
+
+
+def scale(profile: Piecewise, *, time: float = 1.0, load: float = 1.0) -> Piecewise:
+    """target'(t) = load * target(t / time): `profile.scaled`, as a builder among others."""
+    _check_profiles("scale()", [profile])
+    return profile.scaled(time=time, load=load)
+
+
+def jitter(profile: Piecewise, share: float, every_s: float, seed: int | str) -> Piecewise:
+    """target'(t) = target(t) * (1 + share * (2 u_k - 1)) with k = floor(t / every_s).
+
+    u_k in [0, 1) is drawn from `seed` and k alone (BLAKE2b), so that the same profile comes out in
+    every process and every run; a profile that is scaled later keeps its draws. Users are rounded
+    to whole ones at each end of a piece, and more than none stay at least one. Phases stay. Raises
+    ValueError for a share that is not from 0 to 1.
+    """
+    _check_profiles("jitter()", [profile])
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ValueError(f"jitter(…, {share!r}, …): the share must be a number from 0 to 1")
+    if isinstance(seed, bool) or not isinstance(seed, int | str):
+        raise ValueError(f"jitter(…, seed={seed!r}): the seed must be a whole number or a text")
+    check_duration("every_s", every_s)
+    check_pieces("jitter()", len(profile.segments) + profile.duration_s / every_s)
+    pieces = (
+        _times(piece, 1.0 + share * (2.0 * _drawn(seed, interval) - 1.0), profile.unit)
+        for interval, piece in _cut(profile.lines(), every_s)
+    )
+    return Piecewise(tuple(pieces), profile.named, profile.unit)
+
+
+def _cut(lines: Iterable[Line], every_s: float) -> Iterable[tuple[int, Line]]:
+    """The lines, cut at every multiple of every_s, each with the number of its interval."""
+    interval = 0
+    for line in lines:
+        start_s = line.start_s
+        while start_s < line.end_s:
+            border_s = seconds((interval + 1) * every_s)
+            end_s = min(line.end_s, border_s)
+            if start_s < end_s:
+                yield interval, Line(start_s, end_s, line.value(start_s), line.value(end_s))
+                start_s = end_s
+            if end_s == border_s:
+                interval += 1
+
+
+def _times(piece: Line, factor: float, unit: Unit) -> Line:
+    return replace(
+        piece,
+        from_level=fitting(unit, piece.from_level * factor),
+        to_level=fitting(unit, piece.to_level * factor),
+    )
+
+
+def _drawn(seed: int | str, interval: int) -> float:
+    """A number in [0, 1) with 53 bits, as many as a float has."""
+    digest = blake2b(f"{interval}:{seed}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / (1 << 53)
 
 
 def _end_to_end(profiles: Iterable[Piecewise]) -> Iterable[Placed]:

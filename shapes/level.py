@@ -32,7 +32,8 @@ class Rate:
     per_s: float
 
     def __post_init__(self) -> None:
-        if not _is_number(self.per_s) or not 0 <= self.per_s <= LARGEST_LEVEL:
+        number = isinstance(self.per_s, int | float) and not isinstance(self.per_s, bool)
+        if not number or not 0 <= self.per_s <= LARGEST_LEVEL:
             raise ValueError(
                 f"per_s({self.per_s!r}): arrivals per second must be a finite number from 0 to "
                 f"{LARGEST_LEVEL:,.0f}"
@@ -45,7 +46,7 @@ Level = int | Rate
 
 def per_s(arrivals: float) -> Rate:
     """An open level: `arrivals` begin each second, fractions included. Raises ValueError."""
-    return Rate(float(arrivals) if _is_number(arrivals) else arrivals)
+    return Rate(arrivals)
 
 
 def unit_of(place: str, *levels: Level) -> Unit:
@@ -97,7 +98,3 @@ def _checked(level: Level) -> bool:
             "arrivals per second are written per_s(12.5)"
         )
     return False
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -14,6 +14,7 @@ profile's start. Builders live elsewhere.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -164,11 +165,8 @@ def seconds(value_s: float) -> float:
 
 def check_positive(name: str, value: float) -> None:
     """Raises ValueError unless it is a finite number above 0."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (math.isfinite(value) and value > 0)
-    ):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value <= sys.float_info.max:
         raise ValueError(f"{name} must be a finite number above 0, not {value!r}")
 
 
@@ -182,7 +180,7 @@ def check_duration(name: str, value_s: float) -> None:
 def check_end(name: str, end_s: float) -> None:
     """Raises ValueError for a profile that ends later than `LONGEST_S`."""
     if end_s > LONGEST_S:
-        raise ValueError(f"{name} must be at most {LONGEST_S:,.0f} seconds long, not {end_s:g}")
+        raise ValueError(f"{name} must be at most {LONGEST_S:,.0f} seconds long, not {end_s!r}")
 
 
 def check_pieces(place: str, pieces: float) -> None:
