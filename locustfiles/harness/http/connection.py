@@ -1,34 +1,26 @@
-"""One HTTP/1.1 connection: a socket, a parser and a deadline, shared with the event loop.
-
-Why not gevent's own socket: it starts and stops a watcher and, with a timeout, makes a timer for
-every read. Here a read watcher lives as long as the connection and feeds the parser from the
-loop, so the user's greenlet is switched to once per response; and one timer per connection is
-moved only when it fires, so that a deadline costs a comparison per request.
+"""One HTTP/1.1 connection: requests go out on a wire, a parser makes responses of what comes back.
 
 Life cycle: made from an open socket (`connector.py`); `exchange` sends one request and returns
-one response, any number of times in a row; `close` at the end. A connection whose exchange ended in
-any other way than a whole response with keep-alive has closed itself. While it is idle it notices
-that the peer closes it. It must never be used by two greenlets at once, and knows nothing of
-Locust, names or statistics.
+one response, any number of times in a row, and so does `begin`, which returns with the head, with
+`more` until the body is over; `close` at the end. A connection whose exchange ended in any other
+way than a whole response with keep-alive has closed itself. While it is idle it notices that the
+peer closes it. It must never be used by two greenlets at once, and knows nothing of Locust, names
+or statistics.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import math
 import os
-import ssl
 from time import perf_counter
 from typing import Any, NamedTuple
 
+import gevent
 from gevent import getcurrent
-from gevent.hub import get_hub
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from locustfiles.harness.http.header import ResponseHeaders
 from locustfiles.harness.http.origin import Origin
-from locustfiles.harness.http.socket_count import SOCKETS
 from locustfiles.harness.http.tls import TlsLayer
 from locustfiles.harness.http.transport_error import (
     ConnectionClosed,
@@ -38,11 +30,11 @@ from locustfiles.harness.http.transport_error import (
     ResponseTooLarge,
     TransportError,
 )
+from locustfiles.harness.http.upload import SourceFailed, SourceLate, Upload, UploadFailed
+from locustfiles.harness.http.wire import Wire
 
-_READABLE, _WRITABLE = 1, 2
-"""libev's event masks."""
-
-_RECEIVE_BYTES = 65_536
+_PIECES_PER_TURN = 16
+"""A fast target never makes an upload wait, and other users must run all the same."""
 
 
 class Limits(NamedTuple):
@@ -61,48 +53,43 @@ class Reply(NamedTuple):
     bytes_received: int
 
 
-class Connection:
+class Connection(Wire):
     """See the module's docstring. `exchanges` counts finished exchanges; `closed` is final.
 
     `untouched` tells, after an exchange failed, that no byte of a response had come.
     """
 
     __slots__ = (
-        "_bodiless", "_chunks", "_complete", "_deadline", "_error", "_head", "_headers_done",
-        "_hub", "_keep", "_limits", "_origin", "_over", "_parser", "_received", "_socket",
-        "_status", "_timeout_s", "_timer", "_timer_due", "_tls", "_waiter", "_watcher",
-        "closed", "exchanges",
+        "_bodiless", "_chunks", "_complete", "_error", "_head", "_headers_done", "_limits",
+        "_parser", "_received", "_status", "_streaming", "_timeout_s", "exchanges",
     )  # fmt: skip
 
     def __init__(self, origin: Origin, sock: Any, tls: TlsLayer | None, limits: Limits) -> None:
-        self._origin = origin
         self._limits = limits
-        self._socket = sock
-        self._tls = tls
-        self._hub: Any = get_hub()
-        self._timer: Any = None
-        self._timer_due = math.inf
-        self._waiter: Any = None
         self._parser: Any = HttpResponseParser(self)
-        self._over = True
-        self._keep = True
         self._complete = False
         self._headers_done = False
+        self._streaming = False
         self._received = 0
         self._head = b""
         self._chunks: list[bytes] = []
-        self.closed = False
         self.exchanges = 0
-        self._watcher: Any = self._hub.loop.io(sock.fileno(), _READABLE, ref=False)
-        self._watcher.start(self._readable if tls is None else self._readable_tls)
+        super().__init__(origin, sock, tls)
 
     @property
     def untouched(self) -> bool:
         return self._received == 0
 
+    @property
+    def bytes_received(self) -> int:
+        """Of the exchange that is under way or was the last."""
+        return self._received
+
     # One exchange
 
-    def exchange(self, payload: bytes, bodiless: bool, timeout_s: float, deadline: float) -> Reply:
+    def exchange(
+        self, payload: bytes | Upload, bodiless: bool, timeout_s: float, deadline: float
+    ) -> Reply:
         """Send `payload` and wait for the response that belongs to it.
 
         `bodiless` for HEAD, whose response has no body whatever its headers say. `deadline` is on
@@ -110,8 +97,34 @@ class Connection:
         TransportError; whatever else interrupts it (the user was killed) closes the connection.
         """
         hub = self._hub
+        greenlet = self._start(bodiless, timeout_s, deadline)
+        try:
+            self._over = False
+            if isinstance(payload, bytes):
+                self._send_bytes(payload, greenlet)
+            else:
+                self._send_upload(payload, greenlet)
+            while not self._over:
+                self._waiter = greenlet
+                hub.switch()
+        finally:
+            self._waiter = None
+            self._over = True
+            if not (self._keep and self._complete):
+                self.close()
+        if self._error is not None:
+            raise self._error
+        self.exchanges += 1
+        # Given away, so that an idle connection holds no response.
+        head, self._head = self._head, b""
+        chunks, self._chunks = self._chunks, []
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return Reply(self._status, head, body, self._received)
+
+    def _start(self, bodiless: bool, timeout_s: float, deadline: float) -> Any:
+        """Ready for a response; the greenlet that will wait for it."""
         greenlet = getcurrent()
-        assert greenlet is not hub, "a request cannot be made from the event loop itself"
+        assert greenlet is not self._hub, "a request cannot be made from the event loop itself"
         assert self._over and not self.closed, "one exchange at a time"
         self._bodiless = bodiless
         self._timeout_s = timeout_s
@@ -123,74 +136,107 @@ class Connection:
         self._keep = False
         if deadline < self._timer_due:
             self._move_timer()
+        return greenlet
+
+    def _send_upload(self, upload: Upload, greenlet: Any) -> None:
+        """A body piece by piece, until it or the exchange is over. Raises UploadFailed."""
+        pieces = upload.pieces(self._deadline)
+        try:
+            for number, piece in enumerate(pieces):
+                if self._over or not self._send_bytes(piece, greenlet):
+                    break
+                if number % _PIECES_PER_TURN == _PIECES_PER_TURN - 1:
+                    gevent.sleep(0)
+                    if not self._over and perf_counter() >= self._deadline:
+                        self._expire()
+            else:
+                return
+        except SourceLate:
+            if not self._over:
+                self._expire()
+        except SourceFailed as problem:
+            # What has come by now, such as a refusal, says more than a source that failed later.
+            if not self._over:
+                raise UploadFailed(self._origin.label, str(problem)) from problem.__cause__
+        finally:
+            pieces.close()
+        if self._over:
+            # The peer waits for the rest of a body that will not come.
+            self._keep = False
+
+    # A response in pieces
+
+    def begin(
+        self, payload: bytes | Upload, bodiless: bool, timeout_s: float, deadline: float
+    ) -> Reply:
+        """As `exchange`, but return once the head has come; `more` gives the body.
+
+        The deadline goes on to hold for the body. Whoever does not read to the end calls `close`.
+        """
+        greenlet = self._start(bodiless, timeout_s, deadline)
+        self._streaming = True
+        begun = False
         try:
             self._over = False
-            self._send(payload, greenlet)
-            while not self._over:
+            if isinstance(payload, bytes):
+                self._send_bytes(payload, greenlet)
+            else:
+                self._send_upload(payload, greenlet)
+            while not self._over and not self._headers_done:
                 self._waiter = greenlet
-                hub.switch()
+                self._hub.switch()
+            begun = self._headers_done
         finally:
             self._waiter = None
-            self._over = True
-            if not self._keep:
+            if not begun:
+                self._stop_stream()
                 self.close()
+        if not begun:
+            assert self._error is not None
+            raise self._error
+        return Reply(self._status, self._head, b"", self._received)
+
+    def more(self) -> list[bytes]:
+        """The next pieces of the body, waiting for them; none at its end. Raises TransportError.
+
+        At most one read's worth is held: nothing is read from the socket while there are pieces
+        that nobody has asked for.
+        """
+        if not self._chunks and not self._over:
+            self._wait_for_chunks()
+        if self._chunks:
+            chunks, self._chunks = self._chunks, []
+            return chunks
+        if not self._streaming:
+            return []
+        self._stop_stream()
+        if not (self._keep and self._complete):
+            self.close()
         if self._error is not None:
             raise self._error
         self.exchanges += 1
-        # Given away, so that an idle connection holds no response.
-        head, self._head = self._head, b""
-        chunks, self._chunks = self._chunks, []
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        return Reply(self._status, head, body, self._received)
+        return []
 
-    def _send(self, payload: bytes, greenlet: Any) -> None:
-        """All of it, unless the response (or the end) comes first.
-
-        An error is left to the read side: it sees the same end, and perhaps the response that the
-        peer sent before it hung up.
-        """
-        data = payload if self._tls is None else self._tls.encrypt(payload)
+    def _wait_for_chunks(self) -> None:
+        greenlet = getcurrent()
+        assert self._waiter is None, "one reader at a time"
+        came = False
+        self._listen()
         try:
-            sent = self._socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return
-        if sent < len(data):
-            self._send_rest(memoryview(data)[sent:], greenlet)
-
-    def _send_rest(self, view: memoryview, greenlet: Any) -> None:
-        """What the socket's buffer did not take at once, as it gets room."""
-        writable = self._hub.loop.io(self._socket.fileno(), _WRITABLE)
-        try:
-            writable.start(self._resume)
-            while view and not self._over:
+            while not self._over and not self._chunks:
                 self._waiter = greenlet
                 self._hub.switch()
-                if not self._over:
-                    view = self._send_some(view)
+            came = True
         finally:
             self._waiter = None
-            writable.stop()
-            writable.close()
-        if view:
-            # What was left unsent would be taken for the start of the next request.
-            self._keep = False
+            if not came:
+                self._stop_stream()
+                self.close()
 
-    def _send_some(self, view: memoryview) -> memoryview:
-        """What is left; nothing once the socket is broken."""
-        try:
-            return view[self._socket.send(view) :]
-        except BlockingIOError:
-            return view
-        except OSError:
-            return view[:0]
-
-    def _resume(self) -> None:
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            waiter.switch()
+    def _stop_stream(self) -> None:
+        self._over = True
+        self._streaming = False
+        self._head = b""
 
     def _finish(self, error: TransportError | None = None) -> None:
         """The exchange is over. Must be the last thing that a loop callback does."""
@@ -200,77 +246,12 @@ class Connection:
             self._keep = False
         self._resume()
 
-    # The deadline
+    # What the wire says
 
-    def _move_timer(self) -> None:
-        self._drop_timer()
-        self._timer_due = self._deadline
-        self._timer = self._hub.loop.timer(max(self._deadline - perf_counter(), 0.0))
-        self._timer.start(self._timer_fired, update=True)
-
-    def _drop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer.close()
-            self._timer = None
-            self._timer_due = math.inf
-
-    def _timer_fired(self) -> None:
-        self._drop_timer()
-        if self._over:
-            return
-        if perf_counter() < self._deadline:
-            self._move_timer()
-            return
+    def _expire(self) -> None:
         limit = f"{self._timeout_s:.3g} s"
-        self._finish(
-            DeadlineExceeded(
-                self._origin.label,
-                f"did not answer within {limit}"
-                if self._received == 0
-                else f"did not finish its response within {limit}",
-            )
-        )
-
-    # What the loop calls
-
-    def _readable(self) -> None:
-        try:
-            data = self._socket.recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._lost(error)
-            return
-        if data:
-            self._feed(data)
-        else:
-            self._ended(clean=True)
-
-    def _readable_tls(self) -> None:
-        tls = self._tls
-        assert tls is not None
-        try:
-            data = self._socket.recv(_RECEIVE_BYTES)
-            plain = tls.decrypt(data) if data else b""
-        except BlockingIOError:
-            return
-        except ssl.SSLError as error:
-            self._protocol_error(f"broke the TLS protocol: {error.reason}")
-            return
-        except OSError as error:
-            self._lost(error)
-            return
-        reply = tls.outgoing()
-        if reply:
-            with contextlib.suppress(OSError):
-                self._socket.send(reply)
-        # Read before the feed: it may switch to the user, who may start the next exchange.
-        ended, clean = tls.closed or not data, tls.closed
-        if plain:
-            self._feed(plain)
-        if ended and not self.closed:
-            self._ended(clean=clean)
+        what = "did not answer" if self._received == 0 else "did not finish its response"
+        self._finish(DeadlineExceeded(self._origin.label, f"{what} within {limit}"))
 
     def _feed(self, data: bytes) -> None:
         if self._over:
@@ -290,16 +271,28 @@ class Connection:
                 self._protocol_error(f"did not answer in HTTP: {error}")
                 return
             self._keep = False
+            self._error = self._too_long()
         if self._received > self._limits.head_bytes and self._is_too_large():
             return
         if self._complete:
             self._over = True
             self._resume()
+        elif self._streaming:
+            if self._chunks:
+                self._pause()
+            if self._headers_done:
+                self._resume()
+
+    def _too_long(self) -> MalformedResponse:
+        """Bytes after the end that its headers state: nobody can say which of them is right."""
+        return MalformedResponse(self._origin.label, "sent more than the length of its response")
 
     def _is_too_large(self) -> bool:
         limits = self._limits
         if not self._headers_done or self._head.find(b"\r\n\r\n") > limits.head_bytes:
             what = f"more than {limits.head_bytes:,} bytes of headers"
+        elif self._streaming:
+            return False
         elif self._received > limits.head_bytes + limits.body_bytes:
             what = f"more than {limits.body_bytes:,} bytes of body"
         else:
@@ -308,13 +301,13 @@ class Connection:
         return True
 
     def _ended(self, *, clean: bool) -> None:
-        """The peer will send no more. `clean` unless TLS was cut off without a farewell."""
         label = self._origin.label
         if self._over:
             self.close()
         elif self._received == 0:
             self._finish(ConnectionClosed(label, "closed the connection without an answer"))
         elif clean and self._headers_done and self._runs_until_close():
+            self._complete = True
             self._finish()
         else:
             self._finish(ConnectionClosed(label, "closed the connection in mid-response"))
@@ -348,6 +341,7 @@ class Connection:
     def on_message_begin(self) -> None:
         if self._complete:
             self._keep = False
+            self._error = self._too_long()
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -377,25 +371,15 @@ class Connection:
         if self._headers_done:
             self._complete = True
 
-    def close(self) -> None:
-        """Release socket, watcher and timer. Safe at any time, any number of times."""
-        if self.closed:
-            return
-        self.closed = True
-        self._drop_timer()
-        if self._watcher is not None:
-            self._watcher.stop()
-            self._watcher.close()
-            self._watcher = None
-        if self._socket is not None:
-            if self._tls is not None:
-                self._say_goodbye(self._tls)
-            self._socket.close()
-            SOCKETS.closed += 1
-            self._socket = None
-        self._parser = None
+    def abort(self, error: TransportError) -> None:
+        """End what is under way, from another greenlet: whoever waits for it gets `error`."""
+        self._error = error
+        self._over = True
+        self._keep = False
+        self.close()
+        self._hub.loop.run_callback(self._resume)
 
-    def _say_goodbye(self, tls: TlsLayer) -> None:
-        """At best: a full buffer or a dead peer does not hold up the end."""
-        with contextlib.suppress(OSError):
-            self._socket.send(tls.goodbye())
+    def close(self) -> None:
+        """Release socket, watcher, timer and parser. Safe at any time, any number of times."""
+        super().close()
+        self._parser = None
