@@ -79,6 +79,13 @@ class Histogram:
             counts[(shift << _HALF_BITS) + (value >> shift)] += 1
         self._grow(len(values_us), sum(values_us), max(values_us))
 
+    def repeat(self, value_us: int, count: int) -> None:
+        """Add one value, which lies within 0 to 1 h, `count` times."""
+        assert 0 <= value_us <= HIGHEST_US and count >= 0
+        if count:
+            self._hdr.record_value(value_us, count)
+            self._grow(count, value_us * count, value_us)
+
     def _clamp(self, values_us: Sequence[int]) -> list[int]:
         inside = [min(max(value, 0), HIGHEST_US) for value in values_us]
         self.clamped += sum(a != b for a, b in zip(inside, values_us, strict=True))

@@ -8,9 +8,11 @@ write anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from results import stress
 from results.ad_hoc import applying, note
 from results.check import SHORTEST_ACHIEVED_S, Check, expanded
 from results.errors import TimelineError
@@ -35,20 +37,34 @@ def replay(timeline_path: Path) -> Judgement:
 
 def judge_timeline(timeline: Timeline) -> Judgement:
     """A timeline without an end is ABORTED: the process that wrote it was killed."""
+    timeline = _as_carried_out(timeline)
     windows = standard_windows(timeline)
     checks, left_out = _checks(timeline, windows)
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
     return judge(
-        [evaluate(check, stats) for check in checks],
+        [stress.qualified(evaluate(check, stats), timeline.annotations) for check in checks],
         windows=list(stats.values()),
         findings=assess(timeline),
         aborted=_aborted(timeline),
         doubts=[*_doubts(timeline), *_unanswered(timeline, stats[RUN])],
         health=worst_health(timeline),
-        notes=[note(left_out)] if timeline.header.ad_hoc else [],
+        notes=_notes(timeline, left_out),
         target=target_stats(timeline.target, windows),
         left_out=len(left_out),
     )
+
+
+def _as_carried_out(timeline: Timeline) -> Timeline:
+    """With the plan as far as it went: a check that broke may have ended it."""
+    end, plan = timeline.end, timeline.plan
+    if plan is None or end is None or end.plan_ends_s is None:
+        return timeline
+    return replace(timeline, plan=plan.ending(end.plan_ends_s))
+
+
+def _notes(timeline: Timeline, left_out: Sequence[Check]) -> list[str]:
+    found = [note(left_out)] if timeline.header.ad_hoc else []
+    return found + [each.text for each in stress.findings(timeline.annotations)]
 
 
 def _checks(

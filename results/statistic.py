@@ -167,9 +167,9 @@ class _Sums:
             self.cancelled,
             dict(sorted(self.errors.items())),
             self.bytes,
-            _latency(self.raw),
-            _latency(self.excess),
-            None if self.corrected is None else _latency(self.corrected),
+            latency_of(self.raw),
+            latency_of(self.excess),
+            None if self.corrected is None else latency_of(self.corrected),
         )
 
 
@@ -300,7 +300,8 @@ def _joined(into: Histogram | None, other: Histogram | None) -> Histogram | None
     return into
 
 
-def _latency(histogram: Histogram | None) -> Latency:
+def latency_of(histogram: Histogram | None) -> Latency:
+    """Every quantile of `QUANTILES`; None is a histogram without samples."""
     if histogram is None:
         return Latency(0, None, dict.fromkeys(QUANTILES))
     mean_us = histogram.mean_us

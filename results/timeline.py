@@ -11,9 +11,10 @@ Every line is written and flushed on its own, so that a killed run leaves at mos
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,9 @@ from typing import Protocol, Self
 
 from results.errors import TimelineError
 from results.second import SecondReport
+
+OWNER = "owner"
+"""Source of what the owning process writes about the run as a whole: it sends nothing itself."""
 
 VERSION = 1
 """Raised when a reader of before could misunderstand a line. Readers refuse other versions."""
@@ -98,6 +102,25 @@ class Plan:
             profile.duration_s, phases, tuple(users), tuple(user_seconds), mean_cycle_s, endpoint
         )
 
+    def ending(self, at_s: float) -> Plan:
+        """The plan up to that moment; one that lies beyond its end leaves it as it is.
+
+        Phases that had not begun are gone, and the one that was in force ends there. A second that
+        is cut counts by the share of it that is left.
+        """
+        if at_s >= self.duration_s:
+            return self
+        begun = [phase for phase in self.phases if phase.start_s < at_s]
+        whole, share = int(at_s), at_s % 1
+        cut_second = [user_s * share for user_s in self.user_seconds[whole : whole + 1] if share]
+        return replace(
+            self,
+            duration_s=at_s,
+            phases=tuple(replace(p, end_s=min(p.end_s, at_s)) for p in begun),
+            users=self.users[: math.ceil(at_s)],
+            user_seconds=(*self.user_seconds[:whole], *cut_second),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -148,12 +171,16 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The run is over. `reports` says how many reports each source has sent."""
+    """The run is over. `reports` says how many reports each source has sent.
+
+    `plan_ends_s` is when the plan was ended before its end, as by a check that broke; else None.
+    """
 
     t_s: float
     reason: EndReason
     detail: str = ""
     reports: Mapping[str, int] = field(default_factory=dict)
+    plan_ends_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +284,14 @@ class TimelineWriter:
         self._write("annotation", t_s=annotation.t_s, label=annotation.label, text=annotation.text)
 
     def end(self, end: End) -> None:
+        ends = {} if end.plan_ends_s is None else {"plan_ends_s": end.plan_ends_s}
         self._write(
             "end",
             t_s=end.t_s,
             reason=end.reason.value,
             detail=end.detail,
             reports=dict(end.reports),
+            **ends,
         )
 
     def _write(self, kind: str, **fields: object) -> None:

@@ -212,6 +212,13 @@ def _end(fields: Fields) -> End:
     reason = fields.text("reason")
     if reason not in set(EndReason):
         raise ValueError(f"end: unknown reason {reason!r}")
+    plan_ends_s = fields.number("plan_ends_s") if fields.has("plan_ends_s") else None
+    if plan_ends_s is not None and plan_ends_s <= 0:
+        raise ValueError(f"end: 'plan_ends_s' must be above 0, not {plan_ends_s}")
     return End(
-        fields.number("t_s"), EndReason(reason), fields.text("detail"), fields.counts("reports")
+        fields.number("t_s"),
+        EndReason(reason),
+        fields.text("detail"),
+        fields.counts("reports"),
+        plan_ends_s,
     )
