@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from results.finding import Finding
-from results.fitness.descriptor import exhausted
+from results.fitness.clock import clock_moved, clock_offset, clock_uncertainty
+from results.fitness.descriptor import descriptors, exhausted
 from results.fitness.load import nothing_sent, users_missing
-from results.fitness.loop import lag, unwatched
-from results.fitness.report import recorder_failures, reports_lost, samples_dropped
+from results.fitness.loop import lag, lateness, unwatched
+from results.fitness.report import recorder_failures, reports_late, reports_lost, samples_dropped
 from results.fitness.user import user_errors
 from results.fitness.worker import workers_lost
 from results.timeline import Timeline
@@ -25,14 +26,20 @@ Judge = Callable[[Timeline], list[Finding]]
 JUDGES: tuple[Judge, ...] = (
     nothing_sent,
     exhausted,
+    descriptors,
     unwatched,
     lag,
+    lateness,
+    clock_offset,
+    clock_uncertainty,
+    clock_moved,
     workers_lost,
     recorder_failures,
     samples_dropped,
     user_errors,
     users_missing,
     reports_lost,
+    reports_late,
 )
 """In the order in which their findings are told."""
 
@@ -50,10 +57,13 @@ def _within(finding: Finding, start_s: float, end_s: float) -> Finding:
 
 
 def worst_health(timeline: Timeline) -> dict[str, dict[str, float]]:
-    """The largest value of each figure by source, for the verdict's document."""
+    """The largest value of each figure by source, for the verdict's document.
+
+    By its size: only a clock's offset has a sign.
+    """
     worst: dict[str, dict[str, float]] = {}
     for line in timeline.health:
         figures = worst.setdefault(line.source, {})
         for name, value in line.values.items():
-            figures[name] = max(figures.get(name, value), value)
+            figures[name] = max(figures.get(name, value), value, key=abs)
     return worst

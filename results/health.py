@@ -33,6 +33,11 @@ LATENESS_MAX_MS = "lateness_max_ms"
 
 # As they are at the moment of the line.
 
+CLOCK_OFFSET_MS = "clock_offset_ms"
+"""The master's clock minus this worker's own, by which its times are corrected."""
+CLOCK_UNCERTAINTY_MS = "clock_uncertainty_ms"
+"""The true offset is within this of it: half the shortest round trip of the latest beats."""
+
 USERS = "users"
 OPEN_SOCKETS = "open_sockets"
 """Sockets of the HTTP clients, those that are still connecting included."""
@@ -91,6 +96,17 @@ UNHEARD_LIMIT_S = WATCH_GAP_S
 """Nor is one that the master hears nothing of for longer than this. Its lease of users ran out
 after 3 s without a beat; its reports may come later, but whoever acted on the run meanwhile (a
 person, a rebalancing, a shape that stops by a check) acted without them."""
+
+CLOCK_OFFSET_LIMIT_MS = 5_000.0
+"""Times are corrected, but not what users send: ids, tokens and signatures with a time of their own
+are refused by many services when they are off by this order, and its log lies beside no other."""
+CLOCK_UNCERTAINTY_LIMIT_MS = 100.0
+CLOCK_UNCERTAINTY_SPAN_S = 3.0
+"""Seconds are counted by the corrected clock: 100 ms of doubt put up to a tenth of a second's
+requests into its neighbour. For this long at a stretch, as the lag: one slow answer is no doubt."""
+CLOCK_MOVED_LIMIT_MS = 500.0
+"""Within a run. By 15 ppm, the most that a working clock wanders (RFC 5905), a run of nine hours is
+off by this; what moves faster was stepped, suspended or migrated, and cannot be corrected."""
 
 USERS_SHARE = 0.9
 USERS_SPAN_S = 10.0
