@@ -7,31 +7,17 @@ by it; its health lines say what was found. This module must not know how it is 
 from __future__ import annotations
 
 from results.finding import Finding, Mark
-from results.health import readings_by_source
+from results.health import (
+    CLOCK_MOVED_LIMIT_MS,
+    CLOCK_OFFSET_LIMIT_MS,
+    CLOCK_OFFSET_MS,
+    CLOCK_UNCERTAINTY_LIMIT_MS,
+    CLOCK_UNCERTAINTY_MS,
+    CLOCK_UNCERTAINTY_SPAN_S,
+    readings_by_source,
+)
 from results.stretch import long_stretches, longest
 from results.timeline import Timeline
-
-CLOCK_OFFSET_MS = "clock_offset_ms"
-"""Of a worker's health lines: the master's clock minus its own, before the correction."""
-CLOCK_UNCERTAINTY_MS = "clock_uncertainty_ms"
-"""Of a worker's health lines: the true offset is within this of the measured one."""
-
-CLOCK_OFFSET_LIMIT_MS = 5_000.0
-"""Times are corrected by the offset, what users send is not: ids (UUIDv7), tokens and time stamps
-that they make carry the worker's own clock, and the target judges them. 5 s is what Locust's master
-once warned of (its check is commented out, locust/runners.py), a hundred times what a synchronised
-clock is off."""
-CLOCK_UNCERTAINTY_LIMIT_MS = 100.0
-"""Windows and rates are cut by whole seconds; a tenth of one is the most that may land in the wrong
-one. It is half a round trip of the best of 16 beats, which is under 1 ms in one network and under
-100 ms around half the globe."""
-CLOCK_UNCERTAINTY_SPAN_S = 3.0
-"""For this long at a stretch, as with the loop's lag: what comes and goes between two beats shifts
-no sample, since an earlier and better offset stays in use."""
-CLOCK_MOVED_LIMIT_MS = 500.0
-"""A working clock wanders by 15 ppm (RFC 5905), 0.05 s in an hour. One that moved by ten times that
-within a run was halted or stepped, and samples from before and after lie at different places by
-more than half of the second that they are counted in."""
 
 SYNCHRONISE = "synchronise the machine's clock (NTP, chrony)"
 
