@@ -15,29 +15,26 @@ from __future__ import annotations
 import gc
 import itertools
 import math
-import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import gevent
-import psutil
 from locust import TaskSet, User
 from locust.env import Environment
 
+from locustfiles.harness.health import HealthMeter, Lateness, Probe, late_arrivals
 from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.http.socket_count import open_sockets
 from locustfiles.harness.plan import RunPlan
-from results.health import LAG_P99_MS, USER_ERRORS
+from results.health import OPEN_SOCKETS, RECONNECTS, USER_ERRORS, USERS
 from results.recorder import Recorder
 
 ENVIRONMENT_ATTRIBUTE = "foundation_load_side"
 SAMPLE_SINK = "sample_sink"
 RECONNECT_SINK = "reconnect_sink"
 """Attributes of Locust's environment that LeanHttpUser looks for."""
-
-LAG_INTERVAL_S = 0.02
-"""50 readings of the loop's lag a second: enough to see a stall, too few to cause one."""
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """Requests leave few cycles: look every 50,000 objects, not every 700."""
@@ -66,12 +63,21 @@ class LoadSide:
     """`source` names this process in its reports; `worker_index` separates its random streams."""
 
     def __init__(
-        self, plan: RunPlan, *, source: str, worker_index: int, users: Callable[[], int], ship: Ship
+        self,
+        plan: RunPlan,
+        *,
+        source: str,
+        worker_index: int,
+        users: Callable[[], int],
+        ship: Ship,
+        probes: Collection[Probe] = (),
     ) -> None:
+        """`probes` add figures of this process to its lines of health."""
         self.plan = plan
         self.source = source
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
         self.reconnects = 0
+        self.lateness: Lateness | None = None
         self.unmet: set[str] = set()
         self.shared: dict[str, Any] = {}
         self._worker_index = worker_index
@@ -81,9 +87,7 @@ class LoadSide:
         self.user_errors = 0
         self._errors_shipped = 0
         self._error_kinds: dict[str, bool] = {}
-        self._lags_ms: list[float] = []
-        self._process = psutil.Process(os.getpid())
-        self._process.cpu_percent()
+        self._meter = HealthMeter(self._figures, *probes)
 
     @classmethod
     def of(cls, environment: Environment) -> LoadSide:
@@ -153,7 +157,7 @@ class LoadSide:
 
     def run(self) -> None:
         """Ship once a second until the greenlet is killed; measures the loop's lag in between."""
-        lag = gevent.spawn(self._measure_lag)
+        lag = gevent.spawn(self._meter.run)
         try:
             while True:
                 now_us = wall_us(time.perf_counter())
@@ -179,24 +183,16 @@ class LoadSide:
             else:
                 self._ship("second", report.as_dict())
 
-    def _measure_lag(self) -> None:
-        while True:
-            before = time.perf_counter()
-            gevent.sleep(LAG_INTERVAL_S)
-            self._lags_ms.append((time.perf_counter() - before - LAG_INTERVAL_S) * 1000)
+    def _figures(self) -> dict[str, float]:
+        return {
+            USERS: self._users(),
+            RECONNECTS: self.reconnects,
+            OPEN_SOCKETS: open_sockets(),
+            **late_arrivals(self.lateness),
+        }
 
     def _ship_health(self) -> None:
-        lags_ms, self._lags_ms = sorted(self._lags_ms), []
-        t_s = round(self.elapsed_s(), 3)
-        values: dict[str, float] = {
-            "cpu_percent": self._process.cpu_percent(),
-            "users": self._users(),
-            "reconnects": self.reconnects,
-        }
-        if lags_ms:
-            values[LAG_P99_MS] = round(lags_ms[math.ceil(0.99 * len(lags_ms)) - 1], 3)
-            values["lag_max_ms"] = round(lags_ms[-1], 3)
-        self._ship_values(t_s, values)
+        self._ship_values(round(self.elapsed_s(), 3), self._meter.take())
 
     def _ship_values(self, t_s: float, values: dict[str, float]) -> None:
         """A line of health, and what users raised since the one before it."""
