@@ -28,6 +28,7 @@ import gevent
 from locust import LoadTestShape, User
 from locust.runners import STATE_INIT
 
+from results.check import Check
 from shapes.load import Load, load_of
 from shapes.phased import Step, counts_at_tick, step_at
 from shapes.profile import Profile
@@ -55,6 +56,9 @@ class PhasedShape(LoadTestShape):
     A profile of arrivals per second is for classes that arrive (ArrivalUser), of which Locust
     starts no users. The phases are those of the first profile that has one at that moment.
 
+    `until` is a check that is held against each phase while the run goes on; the plan ends where it
+    breaks (results.stress).
+
     `began_wall_us` (microseconds since the epoch) and `began_s` (the clock's seconds) say when the
     load's second 0 was; both are None until a run began. `plan` is the scaled load, set by
     `configure`.
@@ -64,6 +68,7 @@ class PhasedShape(LoadTestShape):
     profile: ClassVar[Profile | None] = None
     profiles: ClassVar[Mapping[type[User], Profile] | None] = None
     classes: ClassVar[tuple[type[User], ...] | None] = None
+    until: ClassVar[Check | None] = None
 
     def __init__(
         self,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.scenario import Scenario
+from locustfiles.harness.stress import stress_of
+from results.stress import Stress
 from results.timeline import Plan
 from shapes.load import Load
 from shapes.locust_shape import PhasedShape
@@ -23,7 +25,8 @@ from shapes.phased import planned_user_seconds, planned_users
 class Course:
     """`elapsed_s` counts from `origin_us`, in microseconds since the epoch.
 
-    An ad-hoc run has neither profile nor plan.
+    An ad-hoc run has neither profile, plan nor shape. `stress` is there when a check may end the
+    plan.
     """
 
     origin_us: int
@@ -31,6 +34,8 @@ class Course:
     profile: Load | None = None
     plan: Plan | None = None
     fixed_users: int = 0
+    shape: PhasedShape | None = None
+    stress: Stress | None = None
 
     @property
     def is_ad_hoc(self) -> bool:
@@ -44,7 +49,7 @@ class Course:
         if self.profile is None:
             return None
         duration_s, elapsed_s = self.profile.duration_s, self.elapsed_s()
-        if elapsed_s >= duration_s:
+        if elapsed_s >= (duration_s if self.shape is None else self.shape.ends_s):
             return None
         return f"stopped after {max(0.0, elapsed_s):.0f} of {duration_s:.0f} s"
 
@@ -54,7 +59,15 @@ def course_of(shape: PhasedShape, scenario: Scenario) -> Course:
     plan = planned(shape, scenario)
     shape.reset_time()
     assert shape.began_wall_us is not None
-    return Course(shape.began_wall_us, shape.elapsed_s, shape.plan, plan, shape.fixed_users)
+    return Course(
+        shape.began_wall_us,
+        shape.elapsed_s,
+        shape.plan,
+        plan,
+        shape.fixed_users,
+        shape,
+        stress_of(shape, plan),
+    )
 
 
 def planned(shape: PhasedShape, scenario: Scenario) -> Plan:

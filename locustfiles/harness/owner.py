@@ -224,6 +224,7 @@ class Owner:
             profile=course.profile,
             elapsed_s=course.elapsed_s,
             fixed_users=course.fixed_users,
+            stress=course.stress,
         )
 
     def _end_what_was_left(self) -> None:
@@ -241,6 +242,7 @@ class Owner:
             worker_index=0,
             users=lambda: self._runner.user_count,
             ship=run.book.take,
+            probes=(run.book.slowest_write,),
         )
         load_side.attach(self._environment)
         run.greenlets.append(gevent.spawn(run.guarded, load_side.run))

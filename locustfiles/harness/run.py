@@ -56,6 +56,16 @@ class Run:
             if show is not None:
                 show(moment, users)
             self._note_lost_workers()
+            self._end_where_a_check_broke()
+
+    def _end_where_a_check_broke(self) -> None:
+        """The plan ends there, and the run as it does at any plan's end."""
+        found, shape = self.book.limit_found(), self.course.shape
+        # The last stair may break while its users leave: then the plan is over.
+        if found is None or shape is None or shape.elapsed_s() >= shape.ends_s:
+            return
+        self.book.plan_ends(shape.end_now())
+        logger.info("%s: the plan ends here", found)
 
     def _asked_users(self) -> int | None:
         """What the shape's latest tick, or a person, has asked for."""

@@ -15,6 +15,8 @@ anything.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,11 +24,13 @@ from typing import Any
 from results.check import Check
 from results.errors import ResultsError, TimelineError
 from results.field import Fields
-from results.health import RECORDER_FAILURES, WORKERS_LOST
+from results.health import RECORDER_FAILURES, WORKERS_LOST, WRITE_MAX_MS
 from results.replay import judge_timeline, replay
 from results.run_folder import RunFolder
 from results.second import SecondReport
+from results.stress import Found, Stress
 from results.timeline import (
+    OWNER,
     Annotation,
     End,
     EndReason,
@@ -45,9 +49,6 @@ RECENT_SECONDS = 60
 """Whose requests are kept apart, for the rate that is shown: reports are seldom older than 2 s."""
 
 logger = logging.getLogger(__name__)
-
-OWNER = "owner"
-"""Source of the health lines that the owning process writes about the run as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class RunBook:
         profile: Load | None,
         elapsed_s: Callable[[], float],
         fixed_users: int = 0,
+        stress: Stress | None = None,
     ) -> None:
         """An ad-hoc run has no plan and no profile.
 
@@ -88,10 +90,14 @@ class RunBook:
         self._profile = profile
         self._elapsed_s = elapsed_s
         self._fixed_users = fixed_users
+        self._stress = stress
+        self._found: Found | None = None
+        self._plan_ends_s: float | None = None
         self._ended_by_second: dict[int, int] = {}
         self._ended = 0
         self._errors = 0
         self._lost: set[str] = set()
+        self._slowest_write_s = 0.0
         self._broken = False
         self._end: End | None = None
         self._timeline = TimelineWriter(folder.timeline, header)
@@ -105,6 +111,8 @@ class RunBook:
             second = SecondReport.from_dict(report)
             self._count(second)
             self._write(self._timeline.second, second)
+            if self._stress is not None:
+                self._stress.take(second)
         elif kind == "health":
             self._health(Health(report["t_s"], report["source"], report["values"]))
         elif kind == "annotation":
@@ -133,6 +141,8 @@ class RunBook:
         second = int(elapsed_s // 1)
         phases = () if self._profile is None else self._profile.phases()
         phase = next((p.name for p in phases if p.start_s <= elapsed_s < p.end_s), None)
+        if self._has_ended(elapsed_s):
+            phase = None
         complete = max((s for s in self._ended_by_second if s < second), default=second)
         return Moment(
             second=second,
@@ -146,9 +156,16 @@ class RunBook:
     def _planned_users(self, t_s: float, *, asked: int) -> int:
         if self._profile is None:
             return asked
-        if t_s >= self._profile.duration_s:
+        if self._has_ended(t_s):
             return 0
         return round(self._profile.target(t_s)) + self._fixed_users
+
+    def _has_ended(self, t_s: float) -> bool:
+        """Whether the plan is over, by itself or because a check broke."""
+        return self._profile is not None and t_s >= self._ends_s(self._profile)
+
+    def _ends_s(self, profile: Load) -> float:
+        return profile.duration_s if self._plan_ends_s is None else self._plan_ends_s
 
     def target(self, sample: TargetSample) -> None:
         """Write how one node of the target is. After the end it is too late, and dropped."""
@@ -165,13 +182,40 @@ class RunBook:
         self._write(self._timeline.annotation, Annotation(t_s, "worker_lost", text))
         self._health(Health(t_s, OWNER, {WORKERS_LOST: len(self._lost)}))
 
+    def limit_found(self) -> str | None:
+        """What the shape's check has found, once, when it broke; to be asked once a second."""
+        if self._stress is None or self._found is not None:
+            return None
+        found = self._stress.step(self._elapsed_s())
+        if found is None:
+            return None
+        self._conclude(found)
+        return found.text
+
+    def plan_ends(self, at_s: float) -> None:
+        """The plan ends at that moment, before its end: users stay to the whole second after it."""
+        self._plan_ends_s = float(math.ceil(at_s))
+
+    def _conclude(self, found: Found) -> None:
+        self._found = found
+        t_s = round(self._elapsed_s(), 3)
+        self._write(self._timeline.annotation, Annotation(t_s, found.label, found.text))
+        assert self._profile is not None, "stairs are of a plan"
+        # In the plan's last second at the latest: users that drain after it are no part of it.
+        last_s = math.ceil(self._ends_s(self._profile)) - 1
+        self._write(self._timeline.second, found.report(min(int(t_s), last_s)))
+
     def close(self, aborted: str | None, sent: dict[str, int]) -> None:
         """Write the end. `sent` is how many second reports each load side *says* it has sent."""
         t_s = round(self._elapsed_s(), 3)
+        if self._stress is not None:
+            if self._found is None:
+                self._conclude(self._stress.close(t_s))
+            sent = {**sent, OWNER: 1}
         if self.failures:
             self._health(Health(t_s, OWNER, {RECORDER_FAILURES: self.failures}))
         reason = EndReason.COMPLETED if aborted is None else EndReason.ABORTED
-        self._end = End(t_s, reason, aborted or "", sent)
+        self._end = End(t_s, reason, aborted or "", sent, self._plan_ends_s)
         self._write(self._timeline.end, self._end)
         try:
             self._timeline.close()
@@ -203,10 +247,18 @@ class RunBook:
     def _write(self, write: Callable[[Any], None], record: object) -> None:
         if self._broken:
             return
+        before_s = time.perf_counter()
         try:
             write(record)
         except TimelineError as error:
             self._break(error)
+        self._slowest_write_s = max(self._slowest_write_s, time.perf_counter() - before_s)
+
+    def slowest_write(self) -> dict[str, float]:
+        """The longest write since it was asked for before, as a figure of health: this process
+        does nothing else meanwhile."""
+        slowest_s, self._slowest_write_s = self._slowest_write_s, 0.0
+        return {WRITE_MAX_MS: round(slowest_s * 1000, 3)}
 
     def _break(self, error: TimelineError) -> None:
         if not self._broken:

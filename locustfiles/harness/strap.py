@@ -42,6 +42,7 @@ from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
+from locustfiles.harness.stress import stress_of
 from locustfiles.harness.web_access import require_free_port
 from locustfiles.harness.web_ui import attach
 from locustfiles.harness.worker import Worker
@@ -269,6 +270,10 @@ def _require_declared(scenario: Scenario, environment: Environment) -> None:
 def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
     """Raises BadConfiguration for checks that could only be found wrong after the run."""
     plan = planned(shape, scenario)
+    try:
+        stress_of(shape, plan)
+    except ValueError as error:
+        raise BadConfiguration(f"{scenario.id}: {error}") from None
     if scenario.mean_cycle_s is None:
         _refuse_achieved(scenario)
     windows = [RUN, *(window.name for window in phase_windows(plan))]
