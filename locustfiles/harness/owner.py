@@ -189,6 +189,7 @@ class Owner:
         self._run = run
         if isinstance(self._runner, MasterRunner):
             run.roll = WorkerRoll(self._runner, run.run_id)
+            run.begin_health(run.roll)
         else:
             self._begin_load(run, plan)
         run.greenlets.append(gevent.spawn(run.guarded, lambda: run.watch(self._progress(run))))
@@ -258,7 +259,7 @@ class Owner:
     def _on_report(self, environment: Environment, msg: Message, **_: Any) -> None:
         run = self._run
         if run is not None and run.run_id == msg.data["run_id"]:
-            run.guarded(lambda: run.book.take(msg.data["kind"], msg.data["report"]))
+            run.guarded(lambda: run.take(msg.node_id, msg.data["kind"], msg.data["report"]))
 
     def _on_finished(self, environment: Environment, msg: Message, **_: Any) -> None:
         run = self._run

@@ -45,6 +45,10 @@ class WorkerRoll:
         self._known |= present
         return gone - self._done
 
+    def done(self) -> frozenset[str]:
+        """Workers that have said that they are done."""
+        return frozenset(self._done)
+
     def waiting(self) -> set[str]:
         """Workers that live and have not said that they are done."""
         return (self._known & set(self._runner.clients)) - self._missing() - self._done

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import gevent
 from locust.runners import LocalRunner, MasterRunner
 
 from locustfiles.harness.course import Course
 from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.master_health import MasterHealth
 from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run_book import Moment, RunBook
 
@@ -26,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Run:
-    """`load_side` exists in the only process, `roll` in a master."""
+    """`load_side` exists in the only process, `roll` and `health` in a master."""
 
     run_id: str
     book: RunBook
@@ -34,6 +36,7 @@ class Run:
     runner: LocalRunner | MasterRunner
     load_side: LoadSide | None = None
     roll: WorkerRoll | None = None
+    health: MasterHealth | None = None
     greenlets: list[gevent.Greenlet] = field(default_factory=list)
     interrupted: str | None = None
     is_ending: bool = False
@@ -46,6 +49,23 @@ class Run:
             self.book.failures += 1
             if self.book.failures == 1:
                 logger.exception("recording failed; the verdict will be INCONCLUSIVE")
+
+    def take(self, worker: str, kind: str, report: dict[str, Any]) -> None:
+        """Write what a worker has shipped. Raises ValueError or KeyError when it is no report."""
+        self.book.take(kind, report)
+        if kind == "health" and self.health is not None:
+            self.health.heard(worker, report["source"])
+
+    def begin_health(self, roll: WorkerRoll) -> None:
+        """The master's own lines of health, from now until the run's end."""
+        self.health = MasterHealth(
+            elapsed_s=self.course.elapsed_s,
+            users=lambda: self.runner.user_count,
+            done=roll.done,
+            take=self.book.take,
+            probes=(self.book.slowest_write,),
+        )
+        self.greenlets.append(gevent.spawn(self.guarded, self.health.run))
 
     def watch(self, show: Callable[[Moment, int], None] | None) -> None:
         """Note every second how many users run, until the greenlet is killed."""

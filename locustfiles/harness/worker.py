@@ -21,6 +21,7 @@ from locust.runners import WorkerRunner
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
+from results.health import SHIPPING_FAILURES
 from shapes.locust_shape import PhasedShape
 
 REPORT = "foundation_report"
@@ -43,11 +44,13 @@ class Worker:
         self._load_side: LoadSide | None = None
         self._shipping: gevent.Greenlet | None = None
         self._failures = 0
+        self._unsent = 0
         runner.register_message(FINISH, self._on_finish, concurrent=True)
 
     def begin(self) -> None:
         """A run starts in this process."""
         self._failures = 0
+        self._unsent = 0
         self._plan = plan = RunPlan.of(parsed_options(self._environment))
         shape = self._environment.shape_class
         if isinstance(shape, PhasedShape):
@@ -63,6 +66,7 @@ class Worker:
             worker_index=self._runner.worker_index,
             users=lambda: self._runner.user_count,
             ship=self._ship,
+            probes=(lambda: {SHIPPING_FAILURES: self._unsent},),
         )
         self._load_side.attach(self._environment)
         self._shipping = gevent.spawn(self._run, self._load_side)
@@ -110,4 +114,5 @@ class Worker:
             self._runner.send_message(REPORT, message)
         except RPCError as error:
             # The gap in the sequence voids the run; the load goes on.
+            self._unsent += 1
             logger.error("a report could not be sent to the master: %s", error)
