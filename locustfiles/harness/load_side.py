@@ -25,11 +25,13 @@ from locust import TaskSet, User
 from locust.env import Environment
 
 from locustfiles.harness.health import HealthMeter, Lateness, Probe, late_arrivals
+from locustfiles.harness.event_recorder import EventRecorder
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.http.socket_count import open_sockets
 from locustfiles.harness.plan import RunPlan
 from results.health import OPEN_SOCKETS, RECONNECTS, USER_ERRORS, USERS
 from results.recorder import Recorder
+from results.untimed import UNTIMED
 
 ENVIRONMENT_ATTRIBUTE = "foundation_load_side"
 SAMPLE_SINK = "sample_sink"
@@ -76,6 +78,7 @@ class LoadSide:
         self.plan = plan
         self.source = source
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
+        self._events = EventRecorder(self.recorder.record, self._note_untimed)
         self.reconnects = 0
         self.lateness: Lateness | None = None
         self.unmet: set[str] = set()
@@ -109,6 +112,7 @@ class LoadSide:
         gc.set_threshold(*GC_THRESHOLDS)
         setattr(environment, SAMPLE_SINK, self.recorder.record)
         setattr(environment, RECONNECT_SINK, self._count_reconnect)
+        self._events.attach(environment)
         user_error: Any = environment.events.user_error
         user_error.add_listener(self._on_user_error)
 
@@ -117,6 +121,7 @@ class LoadSide:
         if getattr(environment, ENVIRONMENT_ATTRIBUTE, None) is self:
             for name in (ENVIRONMENT_ATTRIBUTE, SAMPLE_SINK, RECONNECT_SINK):
                 delattr(environment, name)
+            self._events.detach(environment)
             user_error: Any = environment.events.user_error
             user_error.remove_listener(self._on_user_error)
 
@@ -202,6 +207,10 @@ class LoadSide:
         self._errors_shipped = self.user_errors
         values[USER_ERRORS] = self.user_errors
         self._ship("health", {"t_s": t_s, "source": self.source, "values": values})
+
+    def _note_untimed(self, endpoint: str) -> None:
+        t_s = round(self.elapsed_s(), 3)
+        self._ship("annotation", {"t_s": t_s, "label": UNTIMED, "text": endpoint})
 
     def _count_reconnect(self, _origin: str) -> None:
         self.reconnects += 1
