@@ -32,8 +32,8 @@ between 91 and 158 % of their plan while the target kept up. The whole run's sha
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One criterion. Made by `error_rate`, `errors`, `requests`, `achieved`, `latency`,
-    `mean_latency`, `figure` and `ratio` below.
+    """One criterion. Made by `error_rate`, `errors`, `requests`, `achieved`, `unsent`,
+    `latency`, `mean_latency`, `figure` and `ratio` below.
     """
 
     id: str
@@ -59,6 +59,8 @@ class Check:
                 return f"requests > {limit}"
             case Measure.ACHIEVED:
                 return f"achieved >= {limit}"
+            case Measure.UNSENT:
+                return f"unsent <= {limit}"
             case Measure.LATENCY:
                 return f"{self.series} {quantile_name(self.quantile or 1.0)} < {limit}"
             case Measure.MEAN_LATENCY:
@@ -160,12 +162,26 @@ def achieved(
     """Requests started over those planned: the plan's user-seconds over the mean cycle.
 
     `mean_cycle_s` defaults to the scenario's (0.4474 s for P1-14). Starts count, not completions.
+    Of an open load, arrivals started over those planned, which needs no cycle; where the plan has
+    users and arrivals, the smaller share counts.
     """
     _within("at_least", at_least, 0, math.inf)
     if mean_cycle_s is not None:
         _within("mean_cycle_s", mean_cycle_s, 0, math.inf)
     check = _check(Measure.ACHIEVED, "achieved", at_least, window, endpoint)
     return replace(check, mean_cycle_s=mean_cycle_s)
+
+
+def unsent(*, at_most: float, window: str = RUN) -> Check:
+    """Planned arrivals that were not started, a share of the planned: 0.01 is 1 %.
+
+    Whatever the reason (no session free, the generator late, a worker gone). A breach that the
+    generator made is INCONCLUSIVE; one that is left without it is a FAIL of the target.
+    """
+    _finite("at_most", at_most, least=0)
+    if at_most >= 1:
+        raise ValueError(f"at_most is a share below 1, such as 0.01 for 1 %, not {at_most}")
+    return _check(Measure.UNSENT, "unsent", at_most, window, None)
 
 
 def latency(

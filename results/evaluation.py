@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from results.arrival import ArrivalStats
 from results.check import Check
 from results.criterion import FigureCriterion
 from results.figure import UNMET, Statistic
@@ -54,11 +55,9 @@ def evaluate(check: Check, windows: Mapping[str, WindowStats]) -> CheckResult:
         case Measure.REQUESTS:
             return _compared(check, endpoint.ended, endpoint.ended, endpoint.ended > check.limit)
         case Measure.ACHIEVED:
-            value = stats.achieved(check.endpoint, check.mean_cycle_s)
-            if value is None:
-                return _inconclusive(check, "nothing was planned, or no mean cycle is declared")
-            started = stats.started(check.endpoint)
-            return _compared(check, value, started, value >= check.limit)
+            return _achieved(check, stats)
+        case Measure.UNSENT:
+            return _unsent(check, stats)
         case Measure.LATENCY:
             return _latency(check, endpoint)
         case Measure.MEAN_LATENCY:
@@ -69,6 +68,38 @@ def evaluate(check: Check, windows: Mapping[str, WindowStats]) -> CheckResult:
             return _ratio(check, stats, windows)
         case _:
             assert_never(check.measure)
+
+
+def _achieved(check: Check, stats: WindowStats) -> CheckResult:
+    value = stats.achieved(check.endpoint, check.mean_cycle_s)
+    if value is None:
+        return _inconclusive(check, "nothing was planned, or no mean cycle is declared")
+    arrived = stats.all_arrivals
+    if arrived is None or not arrived.planned or value != arrived.started / arrived.planned:
+        return _compared(check, value, stats.started(check.endpoint), value >= check.limit)
+    result = _compared(check, value, arrived.planned, value >= check.limit)
+    without = (arrived.started + arrived.made_by_generator) / arrived.planned
+    return _excused(result, arrived, without >= check.limit)
+
+
+def _unsent(check: Check, stats: WindowStats) -> CheckResult:
+    """Samples are the planned arrivals: a run that started none has failed, not shown nothing."""
+    arrived = stats.all_arrivals
+    share = None if arrived is None else arrived.missing_share
+    if arrived is None or share is None:
+        return _inconclusive(check, "no arrival was planned")
+    result = _compared(check, share, arrived.planned, share <= check.limit)
+    without = (arrived.missing - arrived.made_by_generator) / arrived.planned
+    return _excused(result, arrived, without <= check.limit)
+
+
+def _excused(result: CheckResult, arrived: ArrivalStats, holds_without: bool) -> CheckResult:
+    """A breach says what was missing and why; one that the generator made proves nothing."""
+    if result.status is not Status.FAIL:
+        return result
+    reason = f"{result.reason}: {arrived.explained()}"
+    status = Status.INCONCLUSIVE if holds_without else Status.FAIL
+    return replace(result, status=status, reason=reason)
 
 
 def _error_rate(check: Check, stats: EndpointStats) -> CheckResult:

@@ -17,6 +17,7 @@ class Measure(StrEnum):
     ERRORS = "errors"  # failed requests
     REQUESTS = "requests"  # ended requests
     ACHIEVED = "achieved"  # started over planned starts
+    UNSENT = "unsent"  # share of planned arrivals that were not started, 0 to 1
     LATENCY = "latency"  # milliseconds
     MEAN_LATENCY = "mean_latency"  # milliseconds
     FIGURE = "figure"  # the figure's own unit
@@ -81,7 +82,7 @@ def formatted(measure: Measure, value: float | None) -> str:
     if value is None:
         return "-"
     match measure:
-        case Measure.ERROR_RATE:
+        case Measure.ERROR_RATE | Measure.UNSENT:
             return f"{value * 100:.4g} %"
         case Measure.ACHIEVED:
             return f"{value * 100:.2f} %"

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 
+from results.arrival import ArrivalTally, Unsent
 from results.figure import (
     FURTHER_FIGURES,
     MAX_FIGURES,
@@ -61,15 +62,16 @@ class _Cell:
 
 
 class _Bin:
-    """One second: cells by endpoint, [ended, errors] by node, and figures by name.
+    """One second: cells by endpoint, [ended, errors] by node, figures by name, arrivals by class.
 
-    `samples` counts requests and observations.
+    `samples` counts requests, observations and arrivals.
     """
 
-    __slots__ = ("cells", "figures", "nodes", "samples", "second")
+    __slots__ = ("arrivals", "cells", "figures", "nodes", "samples", "second")
 
     def __init__(self, second: int) -> None:
         self.second = second
+        self.arrivals: dict[str, ArrivalTally] = {}
         self.cells: dict[str, _Cell] = {}
         self.figures: dict[str, Tally] = {}
         self.nodes: dict[str, list[int]] = {}
@@ -154,6 +156,32 @@ class Recorder:
             tally = bin_.figures[key] = Tally()
         tally.add(number)
 
+    def arrival(self, name: str, intended_us: int, *, unsent: Unsent | None = None) -> None:
+        """Count an arrival of the user class `name`, in the second of its intended start.
+
+        Started, or `unsent` and why.
+        """
+        tally = self._arrivals_at(name, intended_us)
+        if unsent is None:
+            tally.started += 1
+        else:
+            tally.refuse(unsent.value)
+
+    def arrival_done(self, name: str, at_us: int) -> None:
+        """Count the end of a started arrival's task, in the second in which it ended."""
+        self._arrivals_at(name, at_us).completed += 1
+
+    def _arrivals_at(self, name: str, at_us: int) -> ArrivalTally:
+        second = (at_us - self._origin_us) // _SECOND_US
+        bin_ = self._open
+        if bin_ is None or bin_.second != second:
+            bin_ = self._bin_of(second)
+        bin_.samples += 1
+        tally = bin_.arrivals.get(name)
+        if tally is None:
+            tally = bin_.arrivals[name] = ArrivalTally()
+        return tally
+
     def _new_figure(self, name: str) -> str:
         """The name that it is counted under: its own while there is room."""
         validated_name(name)
@@ -229,6 +257,7 @@ class Recorder:
                 {node: NodeSecond(*counts) for node, counts in bin_.nodes.items()},
                 self.dropped,
                 {name: tally.figure() for name, tally in bin_.figures.items()},
+                {name: tally.second() for name, tally in bin_.arrivals.items()},
             )
             self.sequence += 1
             yield report

@@ -18,10 +18,12 @@ from results.check import SHORTEST_ACHIEVED_S, Check, expanded
 from results.errors import TimelineError
 from results.evaluation import evaluate
 from results.generator import assess, worst_health
+from results.measure import Measure
 from results.statistic import WindowStats, cut
 from results.target import target_stats
 from results.timeline import EndReason, Timeline
 from results.timeline_reader import read_timeline
+from results.untimed import untimed_doubts
 from results.verdict import Judgement, judge
 from results.windows import RUN, Window, standard_windows
 
@@ -46,7 +48,12 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         windows=list(stats.values()),
         findings=assess(timeline),
         aborted=_aborted(timeline),
-        doubts=[*_doubts(timeline), *_unanswered(timeline, stats[RUN])],
+        doubts=[
+            *_doubts(timeline),
+            *_unanswered(timeline, stats[RUN]),
+            *_not_started(checks, stats[RUN]),
+            *untimed_doubts(timeline.annotations, checks),
+        ],
         health=worst_health(timeline),
         notes=_notes(timeline, left_out),
         target=target_stats(timeline.target, windows),
@@ -95,7 +102,7 @@ def _aborted(timeline: Timeline) -> str | None:
 
 def _doubts(timeline: Timeline) -> list[str]:
     found = []
-    if timeline.plan is None and not timeline.header.ad_hoc:
+    if timeline.plan is None and timeline.header.needs_plan:
         found.append("the timeline holds no plan, so phases and planned load are unknown")
     if timeline.end is not None and timeline.torn:
         found.append("the timeline's last line is torn")
@@ -107,9 +114,30 @@ def _doubts(timeline: Timeline) -> list[str]:
     return found
 
 
+def _not_started(checks: Sequence[Check], run: WindowStats) -> list[str]:
+    """Arrivals of which nobody asked how many may be missing: silence would pass for a pass."""
+    arrived = run.all_arrivals
+    if arrived is None or not arrived.missing or any(_covers_arrivals(one) for one in checks):
+        return []
+    return [
+        f"{arrived.missing:,} of {arrived.planned:,} planned arrivals were not started "
+        f"({arrived.explained()}), and no check says how many may be missing: add "
+        "unsent(at_most=…) or achieved(at_least=…)"
+    ]
+
+
+def _covers_arrivals(check: Check) -> bool:
+    """In the whole run; `achieved` of an endpoint or a cycle of its own is about users."""
+    if check.window != RUN:
+        return False
+    if check.measure is Measure.ACHIEVED:
+        return check.endpoint is None and check.mean_cycle_s is None
+    return check.measure is Measure.UNSENT
+
+
 def _unanswered(timeline: Timeline, run: WindowStats) -> list[str]:
     """Requests of users that were killed have an unknown outcome: too many hide a dead target."""
-    if timeline.plan is None and not timeline.header.ad_hoc:
+    if timeline.plan is None and timeline.header.needs_plan:
         return []
     running = timeline.plan.users if timeline.plan else [p.users for p in timeline.progress]
     users = (*running, 0)
@@ -117,8 +145,10 @@ def _unanswered(timeline: Timeline, run: WindowStats) -> list[str]:
     cancelled = run.total.cancelled
     if cancelled <= CANCELLED_SHARE * removed:
         return []
+    # Sessions of an open load are killed only at the end, those that outlast the stop timeout.
+    whose = f", of {removed:,} users that were taken away" if removed else ""
     return [
-        f"{cancelled:,} request(s) were still unanswered when their users were killed, of "
-        f"{removed:,} users that were taken away, so how they would have ended is unknown: "
+        f"{cancelled:,} request(s) were still unanswered when their users were killed{whose}, so "
+        "how they would have ended is unknown: "
         "let requests time out sooner than the stop timeout"
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from results.arrival import ArrivalSecond
 from results.field import Fields
 from results.figure import Figure, figures_from
 from results.histogram import EncodedHistogram
@@ -49,8 +50,8 @@ class SecondReport:
     """`sequence` counts a source's reports from 0; `second` is relative to the run's origin.
 
     `dropped` counts the samples that this source has thrown away so far because nobody shipped
-    its reports: anything but 0 voids the run. `figures` are what users observed in the second; a
-    report may hold nothing else.
+    its reports: anything but 0 voids the run. `figures` are what users observed in the second,
+    `arrivals` what became of an open load's, by user class; a report may hold nothing else.
     """
 
     source: str
@@ -60,9 +61,11 @@ class SecondReport:
     nodes: Mapping[str, NodeSecond] = field(default_factory=dict)
     dropped: int = 0
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    arrivals: Mapping[str, ArrivalSecond] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         figures = {name: figure.as_list() for name, figure in self.figures.items()}
+        arrivals = {name: arrived.as_dict() for name, arrived in self.arrivals.items()}
         return {
             "source": self.source,
             "sequence": self.sequence,
@@ -72,6 +75,7 @@ class SecondReport:
             "nodes": {name: [n.ended, n.errors] for name, n in self.nodes.items()},
             # Absent when empty, as in every timeline from before there were figures.
             **({"figures": figures} if figures else {}),
+            **({"arrivals": arrivals} if arrivals else {}),
         }
 
     @classmethod
@@ -88,6 +92,12 @@ class SecondReport:
             },
             nodes={name: _node(value, name) for name, value in fields.table("nodes").items()},
             figures=figures_from(fields.table("figures")) if fields.has("figures") else {},
+            arrivals={
+                name: ArrivalSecond.from_dict(value, name)
+                for name, value in fields.table("arrivals").items()
+            }
+            if fields.has("arrivals")
+            else {},
         )
         fields.end()
         return report

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from results.arrival import ArrivalStats, ArrivalTally, together
 from results.figure import FigureStats, FigureSums
 from results.histogram import EncodedHistogram, Histogram, decode
 from results.sample import Outcome
@@ -82,7 +83,7 @@ class WindowStats:
     `covered_s` is the number of whole seconds that the window holds; `planned_user_s` the plan's
     integral over them, None without a plan. `planned_users` is their mean. `planned_endpoint` is
     what the plan is about: only such requests count as achieved. `figures` holds those that were
-    observed in the window.
+    observed in the window, `arrivals` an open load's by user class.
     """
 
     window: Window
@@ -94,6 +95,7 @@ class WindowStats:
     selections: Mapping[str, EndpointStats]
     planned_endpoint: str | None = None
     figures: Mapping[str, FigureStats] = field(default_factory=dict)
+    arrivals: Mapping[str, ArrivalStats] = field(default_factory=dict)
 
     def of(self, endpoint: str | None) -> EndpointStats:
         """None is the total; a name or pattern that nothing matched has no requests."""
@@ -113,6 +115,11 @@ class WindowStats:
         """Ended requests per second."""
         return self.total.ended / self.covered_s if self.covered_s else None
 
+    @property
+    def all_arrivals(self) -> ArrivalStats | None:
+        """Over all user classes; None where nothing of the load is open."""
+        return together(self.arrivals.values()) if self.arrivals else None
+
     def planned_starts(self, mean_cycle_s: float | None = None) -> float | None:
         """Starts that the plan expects: its user-seconds over the mean cycle; None without one."""
         cycle_s = mean_cycle_s if mean_cycle_s is not None else self.mean_cycle_s
@@ -125,9 +132,19 @@ class WindowStats:
         return self.of(endpoint if endpoint is not None else self.planned_endpoint).started
 
     def achieved(self, endpoint: str | None, mean_cycle_s: float | None = None) -> float | None:
-        """Starts over planned starts (never completions); None when nothing was planned."""
+        """Starts over planned starts (never completions); None when nothing was planned.
+
+        Of an open load, started over planned arrivals. Where users and arrivals are planned, the
+        smaller of both shares, so that neither hides what is missing of the other; an endpoint or a
+        cycle of its own asks for that of the users.
+        """
         planned = self.planned_starts(mean_cycle_s)
-        return self.started(endpoint) / planned if planned else None
+        of_users = self.started(endpoint) / planned if planned else None
+        arrived = self.all_arrivals
+        if arrived is None or not arrived.planned or endpoint or mean_cycle_s is not None:
+            return of_users
+        of_arrivals = arrived.started / arrived.planned
+        return of_arrivals if of_users is None else min(of_users, of_arrivals)
 
 
 class _Sums:
@@ -179,6 +196,7 @@ class _Atom:
     def __init__(self) -> None:
         self.endpoints: dict[str, _Sums] = {}
         self.figures: dict[str, FigureSums] = {}
+        self.arrivals: dict[str, ArrivalTally] = {}
 
     def endpoint(self, name: str) -> _Sums:
         return self.endpoints.setdefault(name, _Sums())
@@ -188,12 +206,16 @@ class _Atom:
             self.endpoint(name).add_second(endpoint)
         for name, figure in report.figures.items():
             self.figures.setdefault(name, FigureSums()).add(figure)
+        for name, arrived in report.arrivals.items():
+            self.arrivals.setdefault(name, ArrivalTally()).add(arrived)
 
     def join(self, other: _Atom) -> None:
         for name, sums in other.endpoints.items():
             self.endpoint(name).add(sums)
         for name, figures in other.figures.items():
             self.figures.setdefault(name, FigureSums()).join(figures)
+        for name, tally in other.arrivals.items():
+            self.arrivals.setdefault(name, ArrivalTally()).add(tally)
 
 
 def cut(
@@ -275,7 +297,24 @@ def _window_stats(
         selections,
         None if plan is None else plan.endpoint,
         {name: whole.figures[name].stats(covered_s) for name in sorted(whole.figures)},
+        _arrivals(plan, ranges, whole.arrivals),
     )
+
+
+def _arrivals(
+    plan: Plan | None, ranges: Sequence[range], seen: Mapping[str, ArrivalTally]
+) -> dict[str, ArrivalStats]:
+    """Of every class that the plan names, also where none came, and of others that came."""
+    planned = {} if plan is None else plan.arrivals
+    found = {}
+    for name in sorted(planned.keys() | seen.keys()):
+        counts = planned.get(name, ())
+        expected = sum(sum(counts[max(0, span.start) : max(0, span.stop)]) for span in ranges)
+        tally = seen.get(name, ArrivalTally())
+        found[name] = ArrivalStats(
+            expected, tally.started, tally.completed, dict(sorted(tally.unsent.items()))
+        )
+    return found
 
 
 def _planned_user_s(plan: Plan, span: range) -> float:

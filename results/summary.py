@@ -38,7 +38,12 @@ _MEANING = {
     Verdict.ABORTED: "the run was stopped before its end",
 }
 
-_ABOUT = {Measure.ACHIEVED: "planned", Measure.FIGURE: "-", Measure.RATIO: "-"}
+_ABOUT = {
+    Measure.ACHIEVED: "planned",
+    Measure.UNSENT: "planned",
+    Measure.FIGURE: "-",
+    Measure.RATIO: "-",
+}
 """What stands for the endpoint of a check that names none, where that is not all of them."""
 
 _MOST_REASONS = 12
@@ -107,10 +112,20 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
         yield _check_table(judgement.results)
     if judgement.windows:
         yield _window_table(judgement.windows)
+        corrected = (
+            "\ncorrected: from the intended start." if _has_corrected(judgement.windows) else ""
+        )
         yield Text(
             "users planned: their mean.  started: requests begun, of those that were planned.\n"
             "raw: response time.\n"
             "excess: response time less the wait that the node itself declared as emulated."
+            + corrected
+        )
+    if any(window.arrivals for window in judgement.windows):
+        yield _arrival_table(judgement.windows)
+        yield Text(
+            "offered: their time came.  unsent: offered and not started, so without a latency.\n"
+            "completed: their tasks ended."
         )
     rows = _figure_rows(judgement.windows)
     if rows:
@@ -166,10 +181,37 @@ def _check_table(results: tuple[CheckResult, ...]) -> Table:
 
 def _window_table(windows: tuple[WindowStats, ...]) -> Table:
     counts = ("users planned", "requests", "req/s", "started", "errors")
-    latencies = ("raw p50 ms", "p99 ms", "excess p50 ms", "p99 ms")
+    latencies: tuple[str, ...] = ("raw p50 ms", "p99 ms", "excess p50 ms", "p99 ms")
+    corrected = _has_corrected(windows)
+    if corrected:
+        latencies += ("corrected p50 ms", "p99 ms")
     table = _table(left=("window",), right=(*counts, *latencies))
     for stats in windows:
-        table.add_row(Text(stats.window.name), *_window_cells(stats))
+        cells = _window_cells(stats) + (_corrected_cells(stats) if corrected else ())
+        table.add_row(Text(stats.window.name), *cells)
+    return table
+
+
+def _has_corrected(windows: Sequence[WindowStats]) -> bool:
+    return any(window.total.corrected for window in windows)
+
+
+def _corrected_cells(stats: WindowStats) -> tuple[str, str]:
+    latency = stats.total.corrected
+    return ("-", "-") if latency is None else (_ms(latency, 0.5), _ms(latency, 0.99))
+
+
+def _arrival_table(windows: Sequence[WindowStats]) -> Table:
+    """A row for each user class of an open load and each window."""
+    counts = ("planned", "offered", "started", "unsent", "completed")
+    table = _table(left=("arrivals", "window"), right=counts)
+    for name in dict.fromkeys(name for window in windows for name in window.arrivals):
+        for window in windows:
+            if (seen := window.arrivals.get(name)) is None:
+                continue
+            numbers = (seen.planned, seen.offered, seen.started, seen.unsent_total, seen.completed)
+            cells = (f"{value:,}" for value in numbers)
+            table.add_row(Text(name), Text(window.window.name), *cells)
     return table
 
 

@@ -34,13 +34,19 @@ VERSION = 1
 class Header:
     """`origin_us` is second 0 in microseconds since the epoch; every `t_s` counts from it.
 
-    `ad_hoc` runs follow no plan: a person starts and stops the users (results.ad_hoc).
+    `ad_hoc` runs follow no plan: a person starts and stops the users (results.ad_hoc). `unplanned`
+    ones were declared without one: Locust's own options, or another shape, say how many users run.
     """
 
     run_id: str
     scenario: str
     origin_us: int
     ad_hoc: bool = False
+    unplanned: bool = False
+
+    @property
+    def needs_plan(self) -> bool:
+        return not (self.ad_hoc or self.unplanned)
 
 
 class PhaseLike(Protocol):
@@ -77,6 +83,7 @@ class Plan:
     `user_seconds[i]` is the profile's integral over second i, and `mean_cycle_s` the mean time of
     a user's cycle: together the starts that *achieved* expects. None: the scenario has no cycle.
     `endpoint` is a name or pattern of the requests that the cycle is about; None: of all.
+    `arrivals[name][i]` is how many arrivals of an open load's user class begin in second i.
     """
 
     duration_s: float
@@ -85,6 +92,7 @@ class Plan:
     user_seconds: tuple[float, ...]
     mean_cycle_s: float | None = None
     endpoint: str | None = None
+    arrivals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -95,11 +103,18 @@ class Plan:
         user_seconds: Sequence[float],
         mean_cycle_s: float | None,
         endpoint: str | None = None,
+        arrivals: Mapping[str, tuple[int, ...]] | None = None,
     ) -> Plan:
         """From a profile and `planned_users`, `planned_user_seconds` of `shapes.phased`."""
         phases = tuple(PlannedPhase(p.name, p.start_s, p.end_s) for p in profile.phases())
         return cls(
-            profile.duration_s, phases, tuple(users), tuple(user_seconds), mean_cycle_s, endpoint
+            profile.duration_s,
+            phases,
+            tuple(users),
+            tuple(user_seconds),
+            mean_cycle_s,
+            endpoint,
+            dict(arrivals or {}),
         )
 
     def ending(self, at_s: float) -> Plan:
@@ -113,12 +128,17 @@ class Plan:
         begun = [phase for phase in self.phases if phase.start_s < at_s]
         whole, share = int(at_s), at_s % 1
         cut_second = [user_s * share for user_s in self.user_seconds[whole : whole + 1] if share]
+        arrivals = {
+            name: (*counts[:whole], *(int(n * share) for n in counts[whole : whole + 1] if share))
+            for name, counts in self.arrivals.items()
+        }
         return replace(
             self,
             duration_s=at_s,
             phases=tuple(replace(p, end_s=min(p.end_s, at_s)) for p in begun),
             users=self.users[: math.ceil(at_s)],
             user_seconds=(*self.user_seconds[:whole], *cut_second),
+            arrivals=arrivals,
         )
 
 
@@ -244,6 +264,7 @@ class TimelineWriter:
                 scenario=header.scenario,
                 origin_us=header.origin_us,
                 **({"ad_hoc": True} if header.ad_hoc else {}),
+                **({"unplanned": True} if header.unplanned else {}),
             )
         except TimelineError:
             # Nobody has the writer yet, so nobody else can close its file.
@@ -252,7 +273,9 @@ class TimelineWriter:
             raise
 
     def plan(self, plan: Plan) -> None:
+        # Absent without, as in every timeline from before there was one.
         endpoint = {} if plan.endpoint is None else {"endpoint": plan.endpoint}
+        arrivals = {name: list(counts) for name, counts in plan.arrivals.items()}
         self._write(
             "plan",
             duration_s=plan.duration_s,
@@ -261,6 +284,7 @@ class TimelineWriter:
             users=list(plan.users),
             user_seconds=list(plan.user_seconds),
             **endpoint,
+            **({"arrivals": arrivals} if arrivals else {}),
         )
 
     def checks(self, checks: Sequence[Mapping[str, object]]) -> None:

@@ -128,6 +128,7 @@ class _Collected:
             fields.text("scenario"),
             fields.whole("origin_us"),
             ad_hoc=fields.truth("ad_hoc") if fields.has("ad_hoc") else False,
+            unplanned=fields.truth("unplanned") if fields.has("unplanned") else False,
         )
 
     def _take_report(self, report: SecondReport) -> None:
@@ -141,8 +142,9 @@ class _Collected:
     def timeline(self, path: Path) -> Timeline:
         if self.header is None:
             raise TimelineError(f"{path}: the file has no header line, so nothing was recorded")
-        if self.header.ad_hoc and self.plan is not None:
-            raise TimelineError(f"{path}: an ad-hoc run follows no plan, but there is one")
+        if not self.header.needs_plan and self.plan is not None:
+            kind = "ad-hoc" if self.header.ad_hoc else "unplanned"
+            raise TimelineError(f"{path}: an {kind} run follows no plan, but there is one")
         return Timeline(
             self.header,
             self.plan,
@@ -189,6 +191,7 @@ def _plan(fields: Fields) -> Plan:
         users=tuple(fields.wholes("users")),
         user_seconds=tuple(fields.number_list("user_seconds")),
         endpoint=fields.text("endpoint") if fields.has("endpoint") else None,
+        arrivals=_planned_arrivals(fields) if fields.has("arrivals") else {},
     )
     edge_s = 0.0
     for phase in plan.phases:
@@ -200,6 +203,11 @@ def _plan(fields: Fields) -> Plan:
     if plan.endpoint == "":
         raise ValueError("plan: 'endpoint' is empty: leave it out to count every request")
     return plan
+
+
+def _planned_arrivals(fields: Fields) -> dict[str, tuple[int, ...]]:
+    inner = Fields(fields.table("arrivals"), "plan, arrivals")
+    return {name: tuple(inner.wholes(name)) for name in fields.table("arrivals")}
 
 
 def _phase(item: object) -> PlannedPhase:

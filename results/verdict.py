@@ -176,6 +176,18 @@ def _window_document(stats: WindowStats) -> dict[str, object]:
         "total": _endpoint_document(stats.total),
         "endpoints": {name: _endpoint_document(e) for name, e in stats.endpoints.items()},
         "figures": {name: _figure_document(f) for name, f in stats.figures.items()},
+        **_arrivals_document(stats),
+    }
+
+
+def _arrivals_document(stats: WindowStats) -> dict[str, object]:
+    """Absent where nothing of the load is open."""
+    total = stats.all_arrivals
+    if total is None:
+        return {}
+    return {
+        "arrivals": {name: arrived.as_dict() for name, arrived in stats.arrivals.items()},
+        "arrivals_total": total.as_dict(),
     }
 
 
