@@ -1,0 +1,110 @@
+"""The start barrier: a run's second 0 is set when every worker is ready for it.
+
+The master's test_start holds the shape's clock; it asks all welcomed workers to make ready and
+waits for their answers, at most `READY_TIMEOUT_S`. What takes a worker time before its first user
+(collecting garbage, measuring its clock) is done by then, so that second 0 is the same instant of
+the master's clock in all of them. A worker that stays silent is left out: it has had no load yet
+and others send its share, so that the run is whole without it; should it answer later, it joins as
+any worker does in mid-run. This module must not know books or shapes.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gevent.event import Event
+from locust.env import Environment
+from locust.rpc import Message
+from locust.runners import MasterRunner, WorkerRunner
+
+from locustfiles.harness.clock_sync import ClockSync
+from locustfiles.harness.hello import Welcome
+
+PREPARE = "foundation_prepare"
+"""Master to worker: make ready for {"run_id": …}."""
+READY = "foundation_ready"
+"""Worker to master: it is, for {"run_id": …}."""
+
+READY_TIMEOUT_S = 10.0
+"""A worker makes ready in some tenths of a second; one that needs this long has no processor."""
+
+POLL_S = 0.5
+"""A worker that is lost while it is awaited sends nothing, so look for that too."""
+
+
+class Barrier:
+    """The master's side; one for all runs."""
+
+    def __init__(self, runner: MasterRunner, welcome: Welcome) -> None:
+        self._runner = runner
+        self._welcome = welcome
+        self._run_id = ""
+        self._ready: set[str] = set()
+        self._left_out: set[str] = set()
+        self._news = Event()
+        runner.register_message(READY, self._on_ready)
+
+    def gather(self, run_id: str) -> tuple[str, ...]:
+        """Wait until every worker is ready; returns those that did not answer and are left out.
+
+        Raises TimeoutError when nobody answered.
+        """
+        self._run_id = run_id
+        self._ready.clear()
+        for client_id in self._left_out:
+            self._welcome.admit(client_id)
+        self._left_out.clear()
+        asked = set(self._runner.clients)
+        for client_id in asked:
+            self._runner.send_message(PREPARE, {"run_id": run_id}, client_id)
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        while self._awaited(asked) and (left_s := deadline_s - time.monotonic()) > 0:
+            self._news.wait(min(POLL_S, left_s))
+            self._news.clear()
+        silent = sorted(self._awaited(asked))
+        if asked and not self._ready:
+            raise TimeoutError(
+                f"no worker was ready within {READY_TIMEOUT_S:.0f} s: see the workers' logs, and "
+                "that their machines are not overloaded"
+            )
+        for client_id in silent:
+            self._left_out.add(client_id)
+            self._welcome.leave_out(client_id)
+        return tuple(silent)
+
+    def _awaited(self, asked: set[str]) -> set[str]:
+        return (asked & set(self._runner.clients)) - self._ready
+
+    def _on_ready(self, environment: Environment, msg: Message, **_: Any) -> None:
+        if msg.data["run_id"] != self._run_id:
+            return
+        self._ready.add(msg.node_id)
+        if msg.node_id in self._left_out:
+            self._left_out.discard(msg.node_id)
+            self._welcome.admit(msg.node_id)
+        self._news.set()
+
+
+def make_ready(
+    runner: WorkerRunner, clock: ClockSync, before: Callable[[], None] = lambda: None
+) -> None:
+    """From now on this worker answers the master's PREPARE, after `before` and what is slow."""
+
+    def on_prepare(environment: Environment, msg: Message, **_: Any) -> None:
+        before()
+        prepare(clock)
+        runner.send_message(READY, {"run_id": msg.data["run_id"]})
+
+    runner.register_message(PREPARE, on_prepare, concurrent=True)
+
+
+def prepare(clock: ClockSync) -> bool:
+    """What is slow before the first user. Whether the clock's offset is known."""
+    # Imports leave some 100,000 objects: collected now, and frozen, the load side's own collection
+    # at the run's begin finds little.
+    gc.collect()
+    gc.freeze()
+    return clock.measure()
