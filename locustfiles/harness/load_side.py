@@ -24,8 +24,8 @@ import gevent
 from locust import TaskSet, User
 from locust.env import Environment
 
-from locustfiles.harness.health import HealthMeter, Lateness, Probe, late_arrivals
 from locustfiles.harness.event_recorder import EventRecorder
+from locustfiles.harness.health import HealthMeter, Lateness, Probe, late_arrivals
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.http.socket_count import open_sockets
 from locustfiles.harness.plan import RunPlan
