@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from results.finding import Finding
+from results.finding import Finding, joined
 from results.fitness.clock import clock_moved, clock_offset, clock_uncertainty
 from results.fitness.descriptor import descriptors, exhausted
 from results.fitness.load import nothing_sent, users_missing
@@ -45,7 +45,7 @@ JUDGES: tuple[Judge, ...] = (
 
 
 def assess(timeline: Timeline) -> tuple[Finding, ...]:
-    """Empty when the generator was fit. Marks lie within the run."""
+    """Empty when the generator was fit. Marks lie within the run, those of one source apart."""
     found = [finding for judge in JUDGES for finding in judge(timeline)]
     ((start_s, end_s),) = run_window(timeline).intervals
     return tuple(_within(finding, start_s, end_s) for finding in found)
@@ -53,7 +53,7 @@ def assess(timeline: Timeline) -> tuple[Finding, ...]:
 
 def _within(finding: Finding, start_s: float, end_s: float) -> Finding:
     marks = (mark.within(start_s, end_s) for mark in finding.marks)
-    return replace(finding, marks=tuple(mark for mark in marks if mark is not None))
+    return replace(finding, marks=joined(mark for mark in marks if mark is not None))
 
 
 def worst_health(timeline: Timeline) -> dict[str, dict[str, float]]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.evaluation import CheckResult, Status
+from results.finding import Finding, unfit_s
 from results.measure import Measure, formatted, number
 from results.scrape import (
     COMMIT_MS,
@@ -111,7 +112,7 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
     if judgement.results:
         yield _check_table(judgement.results)
     if judgement.windows:
-        yield _window_table(judgement.windows)
+        yield _window_table(judgement.windows, judgement.findings)
         corrected = (
             "\ncorrected: from the intended start." if _has_corrected(judgement.windows) else ""
         )
@@ -121,6 +122,8 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
             "excess: response time less the wait that the node itself declared as emulated."
             + corrected
         )
+        if any(_unfit_s(stats, judgement.findings) for stats in judgement.windows):
+            yield Text("unfit: seconds in which the generator was not fit; verdict.json says why.")
     if any(window.arrivals for window in judgement.windows):
         yield _arrival_table(judgement.windows)
         yield Text(
@@ -179,17 +182,27 @@ def _check_table(results: tuple[CheckResult, ...]) -> Table:
     return table
 
 
-def _window_table(windows: tuple[WindowStats, ...]) -> Table:
+def _window_table(windows: tuple[WindowStats, ...], findings: Sequence[Finding]) -> Table:
     counts = ("users planned", "requests", "req/s", "started", "errors")
     latencies: tuple[str, ...] = ("raw p50 ms", "p99 ms", "excess p50 ms", "p99 ms")
     corrected = _has_corrected(windows)
     if corrected:
         latencies += ("corrected p50 ms", "p99 ms")
-    table = _table(left=("window",), right=(*counts, *latencies))
+    unfit = {stats.window.name: _unfit_s(stats, findings) for stats in windows}
+    is_marked = any(unfit.values())
+    marks = ("unfit",) if is_marked else ()
+    table = _table(left=("window",), right=(*counts, *latencies, *marks))
     for stats in windows:
         cells = _window_cells(stats) + (_corrected_cells(stats) if corrected else ())
+        if is_marked:
+            seconds = unfit[stats.window.name]
+            cells += (f"{number(round(seconds, 1))} s" if seconds else "-",)
         table.add_row(Text(stats.window.name), *cells)
     return table
+
+
+def _unfit_s(stats: WindowStats, findings: Sequence[Finding]) -> float:
+    return unfit_s(findings, stats.window.intervals)
 
 
 def _has_corrected(windows: Sequence[WindowStats]) -> bool:

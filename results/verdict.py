@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 
 from results.evaluation import CheckResult, Status
 from results.figure import FigureStats
-from results.finding import Finding
+from results.finding import Finding, touching
 from results.measure import quantile_name
 from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
 from results.target import ByNode, TargetStats
@@ -134,7 +134,7 @@ def as_document(judgement: Judgement) -> dict[str, object]:
         "exit_code": int(judgement.exit_code),
         "reasons": list(judgement.reasons),
         "checks": [_check_document(result) for result in judgement.results],
-        "windows": [_window_document(stats) for stats in judgement.windows],
+        "windows": [_window_document(stats, judgement.findings) for stats in judgement.windows],
         "generator": {
             "fit": not judgement.findings,
             "findings": [{"code": f.code, "text": f.text} for f in judgement.findings],
@@ -165,7 +165,7 @@ def _check_document(result: CheckResult) -> dict[str, object]:
     }
 
 
-def _window_document(stats: WindowStats) -> dict[str, object]:
+def _window_document(stats: WindowStats, findings: Sequence[Finding]) -> dict[str, object]:
     return {
         "name": stats.window.name,
         "intervals_s": [list(span) for span in stats.window.intervals],
@@ -177,6 +177,10 @@ def _window_document(stats: WindowStats) -> dict[str, object]:
         "endpoints": {name: _endpoint_document(e) for name, e in stats.endpoints.items()},
         "figures": {name: _figure_document(f) for name, f in stats.figures.items()},
         **_arrivals_document(stats),
+        "unfit": [
+            {"code": code, "source": mark.source, "from_s": mark.from_s, "to_s": mark.to_s}
+            for code, mark in touching(findings, stats.window.intervals)
+        ],
     }
 
 
