@@ -11,8 +11,8 @@ any worker does in mid-run. This module must not know books or shapes.
 from __future__ import annotations
 
 import gc
+import logging
 import time
-from collections.abc import Callable
 from typing import Any
 
 from gevent.event import Event
@@ -24,15 +24,21 @@ from locustfiles.harness.clock_sync import ClockSync
 from locustfiles.harness.hello import Welcome
 
 PREPARE = "foundation_prepare"
-"""Master to worker: make ready for {"run_id": …}."""
+"""Master to worker: make ready for the run that begins. {"round": …}"""
 READY = "foundation_ready"
-"""Worker to master: it is, for {"run_id": …}."""
+"""Worker to master: it is. {"round": …}"""
 
 READY_TIMEOUT_S = 10.0
 """A worker makes ready in some tenths of a second; one that needs this long has no processor."""
 
+LEFT_OUT = "worker_left_out"
+"""Label on the timeline."""
+
 POLL_S = 0.5
 """A worker that is lost while it is awaited sends nothing, so look for that too."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class Barrier:
@@ -41,25 +47,25 @@ class Barrier:
     def __init__(self, runner: MasterRunner, welcome: Welcome) -> None:
         self._runner = runner
         self._welcome = welcome
-        self._run_id = ""
+        self._round = 0
         self._ready: set[str] = set()
         self._left_out: set[str] = set()
         self._news = Event()
         runner.register_message(READY, self._on_ready)
 
-    def gather(self, run_id: str) -> tuple[str, ...]:
+    def gather(self) -> tuple[str, ...]:
         """Wait until every worker is ready; returns those that did not answer and are left out.
 
         Raises TimeoutError when nobody answered.
         """
-        self._run_id = run_id
+        self._round += 1
         self._ready.clear()
         for client_id in self._left_out:
             self._welcome.admit(client_id)
         self._left_out.clear()
         asked = set(self._runner.clients)
         for client_id in asked:
-            self._runner.send_message(PREPARE, {"run_id": run_id}, client_id)
+            self._runner.send_message(PREPARE, {"round": self._round}, client_id)
         deadline_s = time.monotonic() + READY_TIMEOUT_S
         while self._awaited(asked) and (left_s := deadline_s - time.monotonic()) > 0:
             self._news.wait(min(POLL_S, left_s))
@@ -79,7 +85,7 @@ class Barrier:
         return (asked & set(self._runner.clients)) - self._ready
 
     def _on_ready(self, environment: Environment, msg: Message, **_: Any) -> None:
-        if msg.data["run_id"] != self._run_id:
+        if msg.data["round"] != self._round:
             return
         self._ready.add(msg.node_id)
         if msg.node_id in self._left_out:
@@ -88,20 +94,19 @@ class Barrier:
         self._news.set()
 
 
-def make_ready(
-    runner: WorkerRunner, clock: ClockSync, before: Callable[[], None] = lambda: None
-) -> None:
-    """From now on this worker answers the master's PREPARE, after `before` and what is slow."""
+def answer_prepare(runner: WorkerRunner, clock: ClockSync) -> None:
+    """From now on this worker makes ready when the master asks for it, and says so."""
 
     def on_prepare(environment: Environment, msg: Message, **_: Any) -> None:
-        before()
-        prepare(clock)
-        runner.send_message(READY, {"run_id": msg.data["run_id"]})
+        if make_ready(clock):
+            runner.send_message(READY, {"round": msg.data["round"]})
+        else:
+            logger.error("the master's clock cannot be read, so this worker is not ready")
 
     runner.register_message(PREPARE, on_prepare, concurrent=True)
 
 
-def prepare(clock: ClockSync) -> bool:
+def make_ready(clock: ClockSync) -> bool:
     """What is slow before the first user. Whether the clock's offset is known."""
     # Imports leave some 100,000 objects: collected now, and frozen, the load side's own collection
     # at the run's begin finds little.

@@ -16,6 +16,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from locustfiles.harness.clock_offset import ClockOffset
 from locustfiles.harness.http.clock import own_wall_us, shift
+from results.health import CLOCK_OFFSET_MS, CLOCK_UNCERTAINTY_MS
 
 ASK = "foundation_clock"
 """Worker to master: {"t0_us": its own time}."""
@@ -62,6 +63,16 @@ class ClockSync:
                 self._runner.send_message(ASK, {"t0_us": own_wall_us()})
                 self._answered.wait()
         return self.offset.is_known
+
+    def figures(self) -> dict[str, float]:
+        """For a line of health; none while nothing is known."""
+        uncertainty_us = self.offset.uncertainty_us
+        if uncertainty_us is None:
+            return {}
+        return {
+            CLOCK_OFFSET_MS: self.offset.offset_us / 1000,
+            CLOCK_UNCERTAINTY_MS: uncertainty_us / 1000,
+        }
 
     def _on_answer(self, environment: Environment, msg: Message, **_: Any) -> None:
         t3_us = own_wall_us()

@@ -25,7 +25,8 @@ from shapes.phased import planned_user_seconds, planned_users
 class Course:
     """`elapsed_s` counts from `origin_us`, in microseconds since the epoch.
 
-    An ad-hoc run has neither profile, plan nor shape. `stress` is there when a check may end the
+    `is_unplanned` runs were declared without a plan (unplanned.py); `ends_by_hand` those of them
+    that end when a person says so. An ad-hoc run has neither profile, plan nor shape. `stress` is there when a check may end the
     plan.
     """
 
@@ -36,10 +37,12 @@ class Course:
     fixed_users: int = 0
     shape: PhasedShape | None = None
     stress: Stress | None = None
+    is_unplanned: bool = False
+    ends_by_hand: bool = False
 
     @property
     def is_ad_hoc(self) -> bool:
-        return self.profile is None
+        return self.profile is None and not self.is_unplanned
 
     def cut_short(self) -> str | None:
         """Why a run that ends now has not reached its end; None when it has.
@@ -58,9 +61,11 @@ def course_of(shape: PhasedShape, scenario: Scenario) -> Course:
     """The shape's, with its second 0 set anew: nothing slow may follow until users start."""
     plan = planned(shape, scenario)
     shape.reset_time()
-    assert shape.began_wall_us is not None
+    assert shape.began_s is not None
+    # Not its wall clock: workers are on the time line of this process.
+    origin_us = wall_us(shape.began_s)
     return Course(
-        shape.began_wall_us,
+        origin_us,
         shape.elapsed_s,
         shape.plan,
         plan,

@@ -35,6 +35,9 @@ HELLO = "foundation_hello"
 WELCOME = "foundation_welcome"
 """Master to worker: {"differences": […]}, none when it is welcome."""
 
+REFUSED = "worker_refused"
+"""Label on the timeline, when a run goes on."""
+
 REPEAT_S = 1.0
 """A hello that came before the master listened is lost: it is said again."""
 

@@ -26,17 +26,23 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import STATE_CLEANUP, STATE_STOPPING, LocalRunner, MasterRunner
 
+from locustfiles.harness.barrier import LEFT_OUT, Barrier
+from locustfiles.harness.clock_sync import answer_clock
+from locustfiles.harness.acquire import acquire_target
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import Course, ad_hoc_course, course_of
+from locustfiles.harness.fingerprint import fingerprint
+from locustfiles.harness.hello import REFUSED, Welcome
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run import Run
 from locustfiles.harness.run_book import Moment, RunBook
-from locustfiles.harness.sampler import Sampler, endpoints, require_readable
+from locustfiles.harness.sampler import Sampler, endpoints
 from locustfiles.harness.scenario import Scenario
-from locustfiles.harness.target import Node, Target, client_token, reach, start_cluster
+from locustfiles.harness.target import Node, Target, client_token
+from locustfiles.harness.unplanned import unplanned_course
 from locustfiles.harness.worker import FINISHED, REPORT
 from results.check import scaled_counts
 from results.errors import ResultsError
@@ -64,7 +70,7 @@ class Owner:
         options: Options,
         environment: Environment,
         runner: LocalRunner | MasterRunner,
-        shape: PhasedShape,
+        shape: PhasedShape | None,
         console: Console,
     ) -> None:
         self._scenario = scenario
@@ -83,7 +89,12 @@ class Owner:
         self._judged: tuple[Judgement, RunFolder] | None = None
         self.last: tuple[Judgement, RunFolder] | None = None
         self.not_begun: str | None = None
+        self.welcome: Welcome | None = None
+        self._barrier: Barrier | None = None
         if isinstance(runner, MasterRunner):
+            self.welcome = Welcome(environment, runner, fingerprint(environment), self._refused)
+            self._barrier = Barrier(runner, self.welcome)
+            answer_clock(runner)
             runner.register_message(REPORT, self._on_report)
             runner.register_message(FINISHED, self._on_finished)
 
@@ -121,17 +132,12 @@ class Owner:
             seed=self._options.seed,
             source_dir=self._scenario.source_dir,
         )
-        require_readable(endpoints((), None, self._options.target_metrics))
-        if self._options.nodes:
-            self._target = reach(self._options.nodes, client_token())
-            return
-        assert self._scenario.cluster is not None
-        size = self._options.cluster_size or self._scenario.cluster.size
-        self._console.say(f"starting an embedded cluster of {size} nodes")
-        self._target = start_cluster(
-            size=size,
-            roles=self._scenario.cluster.of_size(size),
+        self._target = acquire_target(
+            self._scenario,
+            self._options,
+            self._environment,
             log_dir=self._next_folder.logs,
+            say=self._console.say,
         )
 
     def _new_folder(self) -> RunFolder:
@@ -164,22 +170,21 @@ class Owner:
         limit_s = self._environment.stop_timeout + FINISH_MARGIN_S + JUDGE_TIMEOUT_S
         if not self._idle.wait(limit_s):
             raise TimeoutError(f"the run before it was not judged within {limit_s:.0f} s")
+        silent = () if self._barrier is None else self._barrier.gather()
         self._exit_codes.append(ExitCode.INCONCLUSIVE)
         self._set_exit_code()
-        # Locust ticks a shape in a greenlet of its own; users asked for by hand have none.
-        is_ad_hoc = self._runner.shape_greenlet is None
         folder = self._next_folder or self._new_folder()
         self._next_folder, self._judged = None, None
-        self._say_what_begins(folder, is_ad_hoc)
+        self._say_what_begins(folder)
         # Locust's master resets the time once more when this returns: nothing slow from here on.
-        course = ad_hoc_course() if is_ad_hoc else course_of(self._shape, self._scenario)
+        course = self._new_course()
         plan = RunPlan(
             run_id=folder.run_id,
             origin_us=course.origin_us,
             seed=self._options.seed,
             nodes=self._target.nodes,
             phases=() if course.profile is None else tuple(course.profile.phases()),
-            ad_hoc=is_ad_hoc,
+            ad_hoc=course.profile is None,
             time_scale=self._options.time_scale,
             load_scale=self._options.load_scale,
         )
@@ -190,16 +195,35 @@ class Owner:
         if isinstance(self._runner, MasterRunner):
             run.roll = WorkerRoll(self._runner, run.run_id)
             run.begin_health(run.roll)
+            for worker in silent:
+                run.note(LEFT_OUT, f"worker {worker} was not ready in time: others send its share")
         else:
             self._begin_load(run, plan)
         run.greenlets.append(gevent.spawn(run.guarded, lambda: run.watch(self._progress(run))))
-        sampled = endpoints(plan.nodes, client_token(), self._options.target_metrics)
+        # A service that is not Foundation is asked for no metrics, and never told the token.
+        nodes = () if self._scenario.cluster is None else plan.nodes
+        sampled = endpoints(nodes, client_token(), self._options.target_metrics)
         sampler = Sampler(sampled, course.elapsed_s, run.book.target)
         run.greenlets.append(gevent.spawn(sampler.run))
 
-    def _say_what_begins(self, folder: RunFolder, is_ad_hoc: bool) -> None:
+    def _refused(self, text: str) -> None:
+        if self._run is not None:
+            self._run.note(REFUSED, text)
+
+    @property
+    def _is_ad_hoc(self) -> bool:
+        """Locust ticks a shape in a greenlet of its own; users asked for by hand have none."""
+        return self._shape is not None and self._runner.shape_greenlet is None
+
+    def _new_course(self) -> Course:
+        if self._shape is None:
+            return unplanned_course(self._environment)
+        return ad_hoc_course() if self._is_ad_hoc else course_of(self._shape, self._scenario)
+
+    def _say_what_begins(self, folder: RunFolder) -> None:
         """In the manifest and on the console."""
         urls = [node.url for node in self.nodes]
+        is_ad_hoc, is_own = self._is_ad_hoc, self._scenario.cluster is None
         facts = self._facts | {
             "run_id": folder.run_id,
             "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -209,10 +233,17 @@ class Owner:
         }
         folder.write_manifest(facts)
         kind = "ad-hoc run" if is_ad_hoc else "run"
-        self._console.say(f"{kind} {folder.run_id}: {len(urls)} nodes, results in {folder.path}")
+        whom = (", ".join(urls) or "no host") if is_own else f"{len(urls)} nodes"
+        self._console.say(f"{kind} {folder.run_id}: {whom}, results in {folder.path}")
 
     def _open_book(self, folder: RunFolder, course: Course) -> RunBook:
-        header = Header(folder.run_id, self._scenario.id, course.origin_us, course.is_ad_hoc)
+        header = Header(
+            folder.run_id,
+            self._scenario.id,
+            course.origin_us,
+            course.is_ad_hoc,
+            course.is_unplanned,
+        )
         return RunBook(
             folder,
             header=header,
@@ -305,13 +336,27 @@ class Owner:
         if not parsed_options(self._environment).headless:
             self.show()
 
-    def _set_exit_code(self) -> None:
-        self._environment.process_exit_code = int(worst(self._exit_codes))
+    @property
+    def exit_code(self) -> int:
+        """Of the worst verdict so far; 3 without one."""
+        return int(worst(self._exit_codes))
 
-    def note_interrupt(self) -> None:
-        """An interrupt came. A run that is being ended is ABORTED: it waits no longer."""
+    def _set_exit_code(self) -> None:
+        self._environment.process_exit_code = self.exit_code
+
+    def note_interrupt(self, *, by_person: bool = False) -> None:
+        """An interrupt came. A run that is being ended is ABORTED: it waits no longer.
+
+        So is one without a plan that goes on, but for one that a person ends as it was begun:
+        without any end.
+        """
         run = self._run
-        if run is None or not run.is_ending:
+        if run is None:
+            return
+        if not run.is_ending:
+            run.ended_by_hand = by_person and run.course.ends_by_hand
+            if run.course.is_unplanned and not run.ended_by_hand:
+                run.interrupted = f"interrupted after {max(0.0, run.course.elapsed_s()):.0f} s"
             return
         run.interrupted = run.interrupted or "interrupted while results were collected"
         if run.roll is not None:
@@ -326,7 +371,8 @@ class Owner:
             self.note_interrupt()
             self._idle.wait(JUDGE_TIMEOUT_S)
             return
-        run.interrupted = "Locust was told to quit"
+        if not run.ended_by_hand:
+            run.interrupted = run.interrupted or "Locust was told to quit"
         if isinstance(self._runner, MasterRunner):
             self._runner.stop(send_stop_to_client=False)
         else:

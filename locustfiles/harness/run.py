@@ -40,6 +40,7 @@ class Run:
     greenlets: list[gevent.Greenlet] = field(default_factory=list)
     interrupted: str | None = None
     is_ending: bool = False
+    ended_by_hand: bool = False
 
     def guarded(self, work: Callable[[], None]) -> None:
         """The edge of a background greenlet: a failure voids the run, its first one is logged."""
@@ -55,6 +56,12 @@ class Run:
         self.book.take(kind, report)
         if kind == "health" and self.health is not None:
             self.health.heard(worker, report["source"])
+
+    def note(self, label: str, text: str) -> None:
+        """Put what happened now on the timeline."""
+        t_s = round(self.course.elapsed_s(), 3)
+        note = {"t_s": t_s, "label": label, "text": text}
+        self.guarded(lambda: self.book.take("annotation", note))
 
     def begin_health(self, roll: WorkerRoll) -> None:
         """The master's own lines of health, from now until the run's end."""
@@ -89,7 +96,7 @@ class Run:
 
     def _asked_users(self) -> int | None:
         """What the shape's latest tick, or a person, has asked for."""
-        if self.course.is_ad_hoc:
+        if self.course.profile is None:
             return self.runner.target_user_count
         tick = self.runner.shape_last_tick
         return None if tick is None else tick[0]

@@ -38,6 +38,7 @@ from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
 from locustfiles.harness.declared import DeclaredUsers
 from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.fingerprint import suite_hashes
 from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
@@ -76,6 +77,7 @@ class Harness:
     def listen(self, events: Events) -> None:
         listeners: tuple[tuple[Any, Callable[..., None]], ...] = (
             (events.init_command_line_parser, add_options),
+            (events.init_command_line_parser, _remember_sources),
             (events.init, self._on_init),
             (events.test_start, self._on_test_start),
             (events.test_stop, self._on_test_stop),
@@ -113,6 +115,7 @@ class Harness:
             # A failed request is the verdict's business, not the worker's exit code.
             environment.process_exit_code = int(ExitCode.PASS)
             self._worker = Worker(environment, runner)
+            self._worker.greet()
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
         _require_declared(self._scenario, environment)
@@ -175,6 +178,11 @@ class Harness:
     def _on_quit(self, **_: Any) -> None:
         if self._owner is not None:
             self._owner.show()
+
+
+def _remember_sources(**_: Any) -> None:
+    """Before Locust forks, so that all its processes have the same."""
+    suite_hashes()
 
 
 def _interrupt(owner: Owner, runner: Runner) -> None:

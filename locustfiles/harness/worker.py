@@ -1,8 +1,9 @@
 """A worker's part of a run: it sends load and ships what it recorded to the master.
 
-Life cycle: made at init; `begin` at test_start, when Locust's spawn message has brought the plan;
-`finish` at test_stop, after the users have stopped: ships the rest and says how much it sent. The
-master asks for that with its own message, because Locust's quit gives workers half a second.
+Life cycle: made at init, where `greet` asks the master to be let in; `begin` at test_start, when
+Locust's spawn message has brought the plan; `finish` at test_stop, after the users have stopped:
+ships the rest and says how much it sent. The master asks for that with its own message, because
+Locust's quit gives workers half a second.
 Every message names its run, so that none is taken for another's. This module must not know checks
 or verdicts.
 """
@@ -18,6 +19,11 @@ from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
+from locustfiles.harness.barrier import answer_prepare, make_ready
+from locustfiles.harness.clock_sync import ClockSync
+from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.fingerprint import fingerprint
+from locustfiles.harness.hello import say_hello
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
@@ -45,7 +51,18 @@ class Worker:
         self._shipping: gevent.Greenlet | None = None
         self._failures = 0
         self._unsent = 0
+        self.clock = ClockSync(runner)
         runner.register_message(FINISH, self._on_finish, concurrent=True)
+        answer_prepare(runner, self.clock)
+
+    def greet(self) -> None:
+        """Say hello to the master, and make ready. Raises BadConfiguration when it is refused."""
+        say_hello(self._runner, fingerprint(self._environment))
+        if not make_ready(self.clock):
+            raise BadConfiguration(
+                f"the master at {self._runner.master_host}:{self._runner.master_port} did not tell "
+                "its time, by which this worker's is corrected: see that it is not overloaded"
+            )
 
     def begin(self) -> None:
         """A run starts in this process."""
@@ -66,7 +83,7 @@ class Worker:
             worker_index=self._runner.worker_index,
             users=lambda: self._runner.user_count,
             ship=self._ship,
-            probes=(lambda: {SHIPPING_FAILURES: self._unsent},),
+            probes=(lambda: {SHIPPING_FAILURES: self._unsent}, self.clock.figures),
         )
         self._load_side.attach(self._environment)
         self._shipping = gevent.spawn(self._run, self._load_side)
