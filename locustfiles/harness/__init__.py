@@ -1,8 +1,9 @@
 """What a scenario straps into: users, declaration, and the call that runs it."""
 
+from locustfiles.harness.judge import judge
 from locustfiles.harness.scenario import Cluster, Scenario
 from locustfiles.harness.scenario_user import ScenarioUser
 from locustfiles.harness.strap import strap_in
 from locustfiles.harness.user import FoundationUser
 
-__all__ = ["Cluster", "FoundationUser", "Scenario", "ScenarioUser", "strap_in"]
+__all__ = ["Cluster", "FoundationUser", "Scenario", "ScenarioUser", "judge", "strap_in"]

@@ -9,8 +9,10 @@ or open anything.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
+from locustfiles.harness.allowed_target import Allowance, allowed_targets
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.origin import parse_origin, split_absolute
 from results.verdict import ExitCode
@@ -26,6 +29,10 @@ MAX_CLUSTER_SIZE = 20
 MAX_METRICS_URLS = 20
 MAX_SCALE = 1000.0
 LOOPBACK = "127.0.0.1"
+
+_PREFIX = "foundation-"
+"""Of an option of ours whose name the locustfile has taken for one of its own."""
+
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -33,7 +40,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Options:
     """What the user asked for, validated. `nodes` is empty unless a target was named.
 
-    `target_metrics` are whole URLs of Prometheus text, one per host and port.
+    `target_metrics` are whole URLs of Prometheus text, one per host and port. `allow_target` are
+    hosts beyond this machine and private networks that may be loaded.
     """
 
     nodes: tuple[str, ...]
@@ -44,30 +52,41 @@ class Options:
     run_id: str | None
     results_dir: str
     target_metrics: tuple[str, ...] = ()
+    allow_target: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, environment: Environment) -> Options:
+    def of(cls, environment: Environment, *, loads_nodes: bool = True) -> Options:
         """From Locust's options; `--host` names a single node when `--nodes` is absent.
 
-        Raises BadConfiguration for a host that is no node's URL.
+        A scenario that does not load Foundation's nodes takes `--host` as Locust does. Raises
+        BadConfiguration for a host that is no node's URL, and for options that it has no use for.
         """
-        parsed = parsed_options(environment)
-        nodes: list[str] = list(parsed.nodes or ())
-        if not nodes and parsed.host:
+        given = _own_values(parsed_options(environment))
+        host = parsed_options(environment).host
+        nodes: list[str] = list(given["nodes"] or ())
+        if not loads_nodes:
+            _refuse_options_of_nodes(given)
+        elif not nodes and host:
             try:
-                nodes = node_urls(parsed.host)
+                nodes = node_urls(host)
             except argparse.ArgumentTypeError as error:
                 raise BadConfiguration(f"argument --host: {error}") from None
         return cls(
             nodes=tuple(nodes),
-            cluster_size=parsed.cluster_size,
-            time_scale=parsed.time_scale,
-            load_scale=parsed.load_scale,
-            seed=parsed.seed,
-            run_id=parsed.run_id,
-            results_dir=parsed.results_dir,
-            target_metrics=tuple(parsed.target_metrics or ()),
+            cluster_size=given["cluster_size"],
+            time_scale=given["time_scale"],
+            load_scale=given["load_scale"],
+            seed=secrets.randbits(32) if given["seed"] is None else given["seed"],
+            run_id=given["run_id"],
+            results_dir=given["results_dir"],
+            target_metrics=tuple(given["target_metrics"] or ()),
+            allow_target=tuple(itertools.chain(*(given["allow_target"] or ()))),
         )
+
+    @property
+    def allowance(self) -> Allowance:
+        """The hosts that may be loaded."""
+        return Allowance.of(self.allow_target)
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest. A query is left out: it may hold a key."""
@@ -80,6 +99,22 @@ def parsed_options(environment: Environment) -> argparse.Namespace:
     parsed: argparse.Namespace | None = environment.parsed_options
     assert parsed is not None, "the harness runs under Locust's command line"
     return parsed
+
+
+def _own_values(parsed: argparse.Namespace) -> dict[str, Any]:
+    """Ours by name, also those whose name the locustfile has taken."""
+    taken = _PREFIX.replace("-", "_")
+    values = vars(parsed)
+    return {name: values.get(taken + name, values.get(name)) for name in Options.__slots__}
+
+
+def _refuse_options_of_nodes(given: dict[str, Any]) -> None:
+    for name in ("nodes", "cluster_size"):
+        if given[name] is not None:
+            raise BadConfiguration(
+                f"--{name.replace('_', '-')} is for scenarios that load Foundation's own nodes: "
+                "name a service of your own with --host http://host:port"
+            )
 
 
 def node_urls(text: str) -> list[str]:
@@ -190,11 +225,17 @@ def run_id(text: str) -> str:
     return text
 
 
-def add_options(parser: LocustArgumentParser) -> None:
+def add_options(parser: LocustArgumentParser, *, is_existing: bool = False) -> None:
     """Add the harness's options; from here on any bad option ends with exit code 4.
 
-    Locust's own ports listen on the loopback alone unless told otherwise (D17).
+    Locust's own ports listen on the loopback alone unless told otherwise (D17). A locustfile that
+    `is_existing` may count on chance, such as for names that it registers, so its seed is another
+    one each time unless it is given. An option that the locustfile has under the same name stays
+    the locustfile's; ours is then `--foundation-…`.
     """
+    taken = {
+        option for action in parser._actions for option in (*action.option_strings, action.dest)
+    }
     parser.set_defaults(master_bind_host=LOOPBACK, web_host=LOOPBACK)
     group = parser.add_argument_group(
         "Foundation options",
@@ -203,9 +244,10 @@ def add_options(parser: LocustArgumentParser) -> None:
     )
 
     def add(flag: str, **kwargs: Any) -> None:
-        action = group.add_argument(
-            f"--{flag}", env_var=f"FOUNDATION_{flag.replace('-', '_').upper()}", **kwargs
-        )
+        variable = f"FOUNDATION_{flag.replace('-', '_').upper()}"
+        if {f"--{flag}", flag.replace("-", "_")} & taken:
+            flag = _PREFIX + flag
+        action = group.add_argument(f"--{flag}", env_var=variable, **kwargs)
         # Locust's own add_argument sets this; its argument groups do not go through it.
         action.include_in_web_ui = False
 
@@ -239,9 +281,10 @@ def add_options(parser: LocustArgumentParser) -> None:
     add(
         "seed",
         type=seed,
-        default=1,
+        default=None if is_existing else 1,
         metavar="N",
-        help="Seed of every random choice of the load (default: 1).",
+        help="Seed of every random choice of the load (default: 1; another one each time for a "
+        "locustfile that is only judged).",
     )
     add(
         "run-id",
@@ -261,6 +304,14 @@ def add_options(parser: LocustArgumentParser) -> None:
         metavar="URL,URL",
         help="Also sample these Prometheus endpoints every second (a service of your own, a "
         "database); the path is /metrics unless the URL has one.",
+    )
+    add(
+        "allow-target",
+        type=allowed_targets,
+        action="append",
+        metavar="HOST",
+        help="Load this host, address or network although it is neither of this machine nor of a "
+        "private network. May be given again, or as a list with commas.",
     )
     _exit_with_bad_configuration(parser)
 

@@ -15,8 +15,9 @@ from locust import User
 from results.check import Check
 from shapes.locust_shape import PhasedShape
 
-Tier = Literal["foundation", "integration", "production", "extreme"]
-"""What a scenario asks for (A-2): one machine, 2 or 3 nodes, 5 nodes and more, several sites."""
+Tier = Literal["foundation", "integration", "production", "extreme", "own"]
+"""What a scenario asks for (A-2): one machine, 2 or 3 nodes, 5 nodes and more, several sites; or a
+service of the user's own, wherever it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Scenario:
 
     `cluster` None: the users load a service of their own, named by `--host` or their class; no node
     is started and none of Foundation's endpoints is asked for. `shape` None: how many users run is
-    up to Locust's own options, and there is no plan to hold the run to.
+    up to Locust's own options, and there is no plan to hold the run to. Without a shape `users` may
+    be empty: those that Locust finds, of a locustfile that was written without the suite.
 
     `connections_per_user` bounds the sockets that one user holds. `stop_timeout_s` lets requests in
     flight end when users are removed. `source_dir` is the locustfile's folder: the manifest names
@@ -69,3 +71,8 @@ class Scenario:
     endpoint: str | None = None
     connections_per_user: int = 1
     stop_timeout_s: float = 10.0
+
+    @property
+    def is_existing(self) -> bool:
+        """Whether users and clients are somebody else's, and taken as they are."""
+        return self.shape is None and not self.users

@@ -23,12 +23,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
 import gevent
 import locust
+from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import Events
 from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
@@ -37,6 +38,7 @@ from locust.web import WebUI
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
 from locustfiles.harness.declared import DeclaredUsers
+from locustfiles.harness.exit_code import keep_exit_code
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.fingerprint import suite_hashes
 from locustfiles.harness.limit import check_descriptors
@@ -44,6 +46,7 @@ from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.stress import stress_of
+from locustfiles.harness.unplanned import require_unplanned, users_wanted
 from locustfiles.harness.web_access import require_free_port
 from locustfiles.harness.web_ui import attach
 from locustfiles.harness.worker import Worker
@@ -53,6 +56,9 @@ from results.measure import Measure
 from results.verdict import ExitCode
 from results.windows import RUN, phase_windows
 from shapes.locust_shape import PhasedShape
+
+STRAPPED = "foundation_strapped"
+"""Attribute of Locust's events: ids of all that was strapped in, of which there may be one."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +81,15 @@ class Harness:
         self._console = Console()
 
     def listen(self, events: Events) -> None:
+        strapped: list[str] = getattr(events, STRAPPED, [])
+        strapped.append(self._scenario.id)
+        setattr(events, STRAPPED, strapped)
+        if len(strapped) > 1:
+            # Found when Locust reads its command line: only then it is known what will be run.
+            return
+        add = partial(_add_options, self._scenario, strapped)
         listeners: tuple[tuple[Any, Callable[..., None]], ...] = (
-            (events.init_command_line_parser, add_options),
+            (events.init_command_line_parser, add),
             (events.init_command_line_parser, _remember_sources),
             (events.init, self._on_init),
             (events.test_start, self._on_test_start),
@@ -98,19 +111,10 @@ class Harness:
             _stop_before_the_load()
 
     def _prepare(self, environment: Environment, runner: Runner, web_ui: WebUI | None) -> None:
-        _quieten(environment)
         if not environment.stop_timeout:
             environment.stop_timeout = self._scenario.stop_timeout_s
-        options = Options.of(environment)
-        shape = environment.shape_class
-        if not isinstance(shape, PhasedShape):
-            raise BadConfiguration(
-                f"{self._scenario.id} has no phased shape: define one subclass of PhasedShape "
-                "in the locustfile, and no other shape"
-            )
-        _configure(shape, options, environment)
-        planned_peak = round(shape.plan.peak(0.0, shape.plan.duration_s)) + shape.fixed_users
-        _check_descriptors(self._scenario, planned_peak, environment)
+        options = Options.of(environment, loads_nodes=self._scenario.cluster is not None)
+        shape = self._configured_shape(environment, options)
         if isinstance(runner, WorkerRunner):
             # A failed request is the verdict's business, not the worker's exit code.
             environment.process_exit_code = int(ExitCode.PASS)
@@ -119,15 +123,13 @@ class Harness:
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
         _require_declared(self._scenario, environment)
-        runs_by_itself = web_ui is None or parsed_options(environment).autostart
-        if runs_by_itself and (changes := self._declared.changes()):
-            raise BadConfiguration(
-                f"the shape plans the users as they are declared ({'; '.join(changes)}): leave "
-                "out --config-users, or start the web UI for ad-hoc load"
-            )
-        _require_sound_checks(self._scenario, shape)
+        if shape is not None:
+            self._require_no_changes(environment, web_ui)
+            _require_sound_checks(self._scenario, shape)
         environment.process_exit_code = int(ExitCode.INCONCLUSIVE)
-        self._owner = Owner(self._scenario, options, environment, runner, shape, self._console)
+        owner = Owner(self._scenario, options, environment, runner, shape, self._console)
+        self._owner = owner
+        keep_exit_code(environment, lambda: owner.exit_code)
         # Only now, so that it comes before the master's own listener: Locust fires in reverse, and
         # a run that the master has stopped no longer shows that Locust was told to quit.
         quitting: Any = environment.events.quitting
@@ -135,7 +137,8 @@ class Harness:
         if web_ui is None:
             # With a shape Locust installs its own handler only after the run.
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._signals.append(gevent.signal_handler(number, _interrupt, self._owner, runner))
+                handler = gevent.signal_handler(number, _interrupt, owner, runner, number)
+                self._signals.append(handler)
         else:
             require_free_port(web_ui.host, web_ui.port)
             # Python's own would raise in any greenlet that happens to run.
@@ -146,17 +149,48 @@ class Harness:
         if web_ui is not None:
             self._open_web_ui(web_ui, environment, self._owner)
 
+    def _configured_shape(self, environment: Environment, options: Options) -> PhasedShape | None:
+        """None for a scenario without a plan. Raises BadConfiguration."""
+        scenario, shape = self._scenario, environment.shape_class
+        if scenario.shape is None:
+            require_unplanned(scenario, options, environment)
+            _check_descriptors(scenario, users_wanted(environment), environment)
+            return None
+        _quieten(environment)
+        if not isinstance(shape, PhasedShape):
+            raise BadConfiguration(
+                f"{scenario.id} has no phased shape: define one subclass of PhasedShape "
+                "in the locustfile, and no other shape"
+            )
+        _configure(shape, options, environment)
+        planned_peak = round(shape.plan.peak(0.0, shape.plan.duration_s)) + shape.fixed_users
+        _check_descriptors(scenario, planned_peak, environment)
+        return shape
+
+    def _require_no_changes(self, environment: Environment, web_ui: WebUI | None) -> None:
+        runs_by_itself = web_ui is None or parsed_options(environment).autostart
+        if runs_by_itself and (changes := self._declared.changes()):
+            raise BadConfiguration(
+                f"the shape plans the users as they are declared ({'; '.join(changes)}): leave "
+                "out --config-users, or start the web UI for ad-hoc load"
+            )
+
     def _open_web_ui(self, web_ui: WebUI, environment: Environment, owner: Owner) -> None:
-        # Shown by the form and the report; our users know their nodes, others get the first one.
-        environment.host = environment.host or owner.nodes[0].url
+        if self._scenario.cluster is not None:
+            # Shown by the form and the report; users know their nodes, others get the first one.
+            environment.host = environment.host or owner.nodes[0].url
         scheme = "https" if web_ui.tls_cert else "http"
         path = parsed_options(environment).web_base_path
         url = f"{scheme}://{web_ui.host or '0.0.0.0'}:{web_ui.port}{path}"
-        self._console.say(f"web UI: {url} (Start runs the scenario's shape; Ctrl-C ends)")
+        starts = "Start runs the scenario's shape; " if self._scenario.shape else ""
+        self._console.say(f"web UI: {url} ({starts}Ctrl-C ends)")
         refuse_users = partial(_why_too_many, self._scenario, environment)
         attach(web_ui, environment, owner, declared=self._declared, refuse_users=refuse_users)
 
-    def _on_test_start(self, **_: Any) -> None:
+    def _on_test_start(self, environment: Environment, **_: Any) -> None:
+        if environment.shape_class is None and environment.web_ui is None and self._signals:
+            # Locust's own handler is there from now on, and two of them would shut down twice.
+            self._signals.pop(0).cancel()
         if self._worker is not None:
             self._worker.begin()
         if self._owner is not None:
@@ -185,10 +219,23 @@ def _remember_sources(**_: Any) -> None:
     suite_hashes()
 
 
-def _interrupt(owner: Owner, runner: Runner) -> None:
+def _add_options(
+    scenario: Scenario, strapped: Sequence[str], parser: LocustArgumentParser, **_: Any
+) -> None:
+    if len(strapped) > 1:
+        print(
+            f"error: {', '.join(strapped)} are judged in one process: call strap_in or judge once, "
+            "in one locustfile, and import from no file that calls them",
+            file=sys.stderr,
+        )
+        sys.exit(int(ExitCode.BAD_CONFIGURATION))
+    add_options(parser, is_existing=scenario.is_existing)
+
+
+def _interrupt(owner: Owner, runner: Runner, number: int) -> None:
     """End the run as Ctrl-C does: the main greenlet gets a KeyboardInterrupt."""
     if owner.has_begun:
-        owner.note_interrupt()
+        owner.note_interrupt(by_person=number == signal.SIGINT)
         # Raised here it would get there too, after gevent has printed a traceback.
         gevent.kill(gevent.get_hub().parent, KeyboardInterrupt)
         return
@@ -249,8 +296,9 @@ def _why_too_many(scenario: Scenario, environment: Environment, users: int) -> s
 
 def _require_declared(scenario: Scenario, environment: Environment) -> None:
     """Raises BadConfiguration when Locust found another shape, or other users, than declared."""
-    assert scenario.shape is not None
-    if type(environment.shape_class) is not scenario.shape:
+    if scenario.is_existing:
+        return
+    if scenario.shape is not None and type(environment.shape_class) is not scenario.shape:
         raise BadConfiguration(
             f"{scenario.id} declares the shape {scenario.shape.__name__}, but Locust would run "
             f"{type(environment.shape_class).__name__}: keep one shape in the locustfile, and "
@@ -266,7 +314,8 @@ def _require_declared(scenario: Scenario, environment: Environment) -> None:
             f"{scenario.id} declares other users than the locustfile has ({names}): declare every "
             "user class, and set `abstract = True` on those that are only bases"
         )
-    assert isinstance(environment.shape_class, PhasedShape)
+    if not isinstance(environment.shape_class, PhasedShape):
+        return
     plan = environment.shape_class.plan
     if plan.peak(0.0, plan.duration_s) > 0 and all(one.fixed_count for one in found):
         raise BadConfiguration(

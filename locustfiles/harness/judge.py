@@ -1,0 +1,70 @@
+"""One line at the end of an existing locustfile that gives it recorder, health and verdict.
+
+    from locustfiles.harness import judge
+    judge(checks=[error_rate(below=0.01), latency(quantile=0.99, below_ms=500)])
+
+Users, tasks and shape stay as they are, and so do Locust's options: who runs, and how long, is up
+to them (docs/own_service.md). What counts is what Locust counts. This module must not know what is
+in the file.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from locust.event import Events
+
+from locustfiles.harness.scenario import Scenario
+from locustfiles.harness.strap import strap_in
+from results.check import Check
+from results.verdict import ExitCode
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+
+
+def judge(checks: Sequence[Check], id: str | None = None, events: Events | None = None) -> None:
+    """Judge every run of the locustfile that calls it, by `checks` of `results.check`.
+
+    `id` names the runs; by default the file does. Ends the process with exit code 4, and says why,
+    for what cannot be judged by.
+    """
+    path = Path(sys._getframe(1).f_code.co_filename)
+    try:
+        scenario = judged(checks, _id_of(path) if id is None else id, path.parent)
+    except ValueError as error:
+        print(f"error: judge() in {path.name}: {error}", file=sys.stderr)
+        sys.exit(int(ExitCode.BAD_CONFIGURATION))
+    strap_in(scenario, events)
+
+
+def judged(checks: Sequence[Check], id: str, source_dir: Path) -> Scenario:
+    """What such a locustfile declares. Raises ValueError with the remedy."""
+    if isinstance(checks, str) or not isinstance(checks, Sequence):
+        raise ValueError("checks is a list of checks, such as checks=[error_rate(below=0.01)]")
+    if strange := [one for one in checks if not isinstance(one, Check)]:
+        raise ValueError(
+            f"{strange[0]!r} is no check: make it with error_rate(below=…), latency(…) or another "
+            "of results.check"
+        )
+    if not checks:
+        raise ValueError(
+            "without a check nothing can be judged: name at least one, such as "
+            "error_rate(below=0.01)"
+        )
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise ValueError(
+            f"{id!r} is no id: use up to 50 letters, digits, '.', '_' and '-', starting with a "
+            "letter or digit"
+        )
+    return Scenario(
+        id=id, tier="own", users=(), shape=None, checks=tuple(checks), source_dir=source_dir
+    )
+
+
+def _id_of(path: Path) -> str:
+    """The file's name, made fit for a folder's."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).strip("._-")
+    return plain[:50] or "judged"
