@@ -85,6 +85,8 @@ class Caller:
             params=params,
             write_id=write_id,
             intended_us=intended_us,
+            # No call of the API leads elsewhere.
+            allow_redirects=False,
         )
         with response:
             if not response.ok:

@@ -116,6 +116,7 @@ class Reader:
             settings=Settings(
                 default_headers={"accept": "text/plain", **bearer},
                 limits=Limits(body_bytes=MAX_PAGE_CHARACTERS),
+                max_redirects=0,
             ),
         )
         self._before: Page = {}

@@ -8,13 +8,14 @@ anything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 import orjson
 from locust.exception import StopTest
 
-from locustfiles.harness.http.header import HeaderBlock, compile_headers
+from locustfiles.harness.http.header import HeaderBlock, compile_headers, lines_without
 from locustfiles.harness.http.origin import (
     Origin,
     Params,
@@ -23,9 +24,19 @@ from locustfiles.harness.http.origin import (
     request_target,
     split_absolute,
 )
+from locustfiles.harness.http.upload import Source, Upload, is_source
 
 Headers = Mapping[str, str | bytes] | HeaderBlock
-Data = bytes | str | Mapping[str, object] | Sequence[tuple[str, object]]
+Data = (
+    bytes
+    | bytearray
+    | memoryview
+    | str
+    | Mapping[str, object]
+    | Sequence[tuple[str, object]]
+    | Source
+    | Upload
+)
 Auth = tuple[str | bytes, str | bytes]
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
@@ -90,8 +101,8 @@ class Composer:
         json: Any,
         headers: Headers | None,
         auth: Auth | None,
-    ) -> bytes:
-        """The request as it goes over the wire."""
+    ) -> bytes | Upload:
+        """The request as it goes over the wire, or what will give it piece by piece."""
         if method not in _METHODS and not (method.isascii() and method.isalpha()):
             raise ValueError(f"{method!r} is not a method that a request can have")
         prefix, extra = route.prefix, ""
@@ -106,6 +117,10 @@ class Composer:
             and "content-type" not in self._defaults.names
         ):
             extra = f"{extra}Content-Type: {content_type}\r\n"
+        if isinstance(body, Upload):
+            extra = f"{extra}{body.framing}"
+            head = f"{method} {target} HTTP/1.1\r\n{prefix}{extra}\r\n"
+            return body.start(head.encode("latin-1"))
         if body or method in _WITH_BODY:
             extra = f"{extra}Content-Length: {len(body)}\r\n"
         return f"{method} {target} HTTP/1.1\r\n{prefix}{extra}\r\n".encode("latin-1") + body
@@ -122,11 +137,14 @@ class Composer:
         else:
             block = headers if isinstance(headers, HeaderBlock) else compile_headers(headers)
         if auth is not None:
-            text = f"{block.text}Authorization: {basic_auth(*auth)}\r\n"
-            block = HeaderBlock(text, block.names | {"authorization"})
+            block = block.plus("Authorization", basic_auth(*auth))
         if block.names.isdisjoint(route.names):
             return route.prefix, block
-        return _without(route.prefix, block.names), block
+        return lines_without(route.prefix, block.names), block
+
+    def without_secrets(self, route: Route, names: frozenset[str]) -> Route:
+        """`route` for a request that another origin asked for: no default header of `names`."""
+        return _route(replace(route.origin, authorization=None), self._defaults.without(names))
 
 
 def _default_block(headers: Headers | None) -> HeaderBlock:
@@ -147,20 +165,21 @@ def _route(origin: Origin, defaults: HeaderBlock) -> Route:
     return Route(origin, block.text + defaults.text, block.names | defaults.names)
 
 
-def _without(prefix: str, names: frozenset[str]) -> str:
-    """`prefix` less the lines of `names`."""
-    lines = prefix.split("\r\n")
-    return "\r\n".join(line for line in lines if line.partition(":")[0].lower() not in names)
-
-
-def _encode_body(data: Data | None, json: Any) -> tuple[bytes, str | None]:
+def _encode_body(data: Data | None, json: Any) -> tuple[bytes | Upload, str | None]:
     """The body and the Content-Type that it asks for; `json` counts only without `data`."""
     if data:
         if isinstance(data, bytes):
             return data, None
         if isinstance(data, str):
             return data.encode("utf-8"), None
-        return urlencode(data, doseq=True).encode("ascii"), "application/x-www-form-urlencoded"
+        if isinstance(data, bytearray | memoryview):
+            return bytes(data), None
+        if isinstance(data, Upload):
+            return data, None
+        if is_source(data):
+            return Upload(cast(Source, data)), None
+        form = cast("Mapping[str, object]", data)
+        return urlencode(form, doseq=True).encode("ascii"), "application/x-www-form-urlencoded"
     if json is not None:
         return orjson.dumps(json), "application/json"
     return b"", None

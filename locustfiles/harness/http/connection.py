@@ -217,6 +217,14 @@ class Connection(Wire):
         self.exchanges += 1
         return []
 
+    def discard(self) -> None:
+        """Read no further: only a body that has come whole leaves the connection open."""
+        if self._over and self._keep and self._complete and self._error is None:
+            self._chunks = []
+            self.more()
+        else:
+            self.close()
+
     def _wait_for_chunks(self) -> None:
         greenlet = getcurrent()
         assert self._waiter is None, "one reader at a time"

@@ -24,6 +24,22 @@ class HeaderBlock:
     text: str = ""
     names: frozenset[str] = frozenset()
 
+    def without(self, names: frozenset[str]) -> HeaderBlock:
+        """The block less the lines of `names` (lower case)."""
+        if self.names.isdisjoint(names):
+            return self
+        return HeaderBlock(lines_without(self.text, names), self.names - names)
+
+    def plus(self, name: str, value: str) -> HeaderBlock:
+        """The block and one more line, which the caller vouches for."""
+        return HeaderBlock(f"{self.text}{name}: {value}\r\n", self.names | {name.lower()})
+
+
+def lines_without(text: str, names: frozenset[str]) -> str:
+    """Header lines less those of `names` (lower case)."""
+    lines = text.split("\r\n")
+    return "\r\n".join(line for line in lines if line.partition(":")[0].lower() not in names)
+
 
 def compile_headers(headers: Mapping[str, str | bytes]) -> HeaderBlock:
     """Format and check headers. Raises TypeError or ValueError that names the header.

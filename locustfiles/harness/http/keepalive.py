@@ -1,4 +1,4 @@
-"""The kept connections of one user: one idle connection per origin, and when to replace it.
+"""The kept connections of one user: idle ones per origin, and when to replace them.
 
 A server closes what was idle for too long, and the client learns of it only when it sends. So a
 request on a kept connection may be sent once more on a fresh one, under rules that keep a write
@@ -25,10 +25,15 @@ from locustfiles.harness.http.transport_error import (
     GeneratorExhausted,
     NeverSent,
 )
+from locustfiles.harness.http.upload import Upload
 
 
 class Settings(NamedTuple):
-    """How a session behaves; times in seconds. `ssl_context` overrides `insecure`."""
+    """How a session behaves; times in seconds. `ssl_context` overrides `insecure`.
+
+    `idle_connections` bounds what is kept per origin; `cookies` says whether those that a target
+    sets are kept.
+    """
 
     timeout_s: float = 30.0
     connect_timeout_s: float = 10.0
@@ -36,14 +41,24 @@ class Settings(NamedTuple):
     default_headers: Headers | None = None
     ssl_context: Callable[[], ssl.SSLContext] | None = None
     limits: Limits = Limits()
+    max_redirects: int = 30
+    idle_connections: int = 10
+    cookies: bool = True
 
 
 class KeptConnections:
     """See the module's docstring. `reconnects` counts kept connections that were found closed;
-    `on_reconnect` is told their origin's URL.
+    `on_reconnect` is told their origin's URL. `opened` counts connections that came about, and
+    `reused` exchanges that needed none.
 
-    Two requests at once use two connections, of which one is kept.
+    Requests that are under way at once use a connection each; all of them are kept, up to the
+    settings' `idle_connections`.
     """
+
+    __slots__ = (
+        "_idle", "_on_reconnect", "_resolver", "_settings", "_spare", "opened", "reconnects",
+        "reused",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -51,53 +66,121 @@ class KeptConnections:
         settings: Settings,
         on_reconnect: Callable[[str], None] | None,
     ) -> None:
+        self.opened = 0
         self.reconnects = 0
+        self.reused = 0
         self._resolver = resolver
         self._settings = settings
         self._on_reconnect = on_reconnect
         self._idle: dict[str, Connection] = {}
+        self._spare: list[tuple[str, Connection]] | None = None
+        """Beside the first of each origin; few users have any."""
 
     @property
     def idle(self) -> list[str]:
-        """Origins with a kept connection that is still open, as far as is known."""
-        return [url for url, connection in self._idle.items() if not connection.closed]
+        """The origin of each kept connection that is still open, as far as is known."""
+        kept = [*self._idle.items(), *(self._spare or ())]
+        return [url for url, connection in kept if not connection.closed]
 
     def exchange(
-        self, origin: Origin, payload: bytes, bodiless: bool, timeout_s: float, start_s: float
+        self,
+        origin: Origin,
+        payload: bytes | Upload,
+        bodiless: bool,
+        timeout_s: float,
+        start_s: float,
     ) -> Reply:
-        """One exchange on the kept connection, or on a fresh one.
+        """One exchange on a kept connection, or on a fresh one.
 
         A kept connection that ends before the first byte of a response is replaced once, with the
-        same bytes and so the same ids. If the replacement cannot even be opened, the first failure
-        is the one to report: that attempt may have taken effect, and "refused" would deny it.
+        same bytes and so the same ids, unless the body cannot be sent twice. If the replacement
+        cannot even be opened, the first failure is the one to report: that attempt may have taken
+        effect, and "refused" would deny it.
         """
-        deadline = start_s + timeout_s
+        connection, reply = self._send(
+            Connection.exchange, origin, payload, bodiless, timeout_s, start_s + timeout_s
+        )
+        if not connection.closed:
+            self.give_back(origin, connection)
+        return reply
+
+    def begin(
+        self,
+        origin: Origin,
+        payload: bytes | Upload,
+        bodiless: bool,
+        timeout_s: float,
+        start_s: float,
+    ) -> tuple[Connection, Reply]:
+        """As `exchange`, until the head: the caller reads the body, and gives the connection back
+        or closes it.
+        """
+        return self._send(
+            Connection.begin, origin, payload, bodiless, timeout_s, start_s + timeout_s
+        )
+
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        """Keep an open connection for the next request, unless there are enough."""
+        if self._idle.setdefault(origin.url, connection) is connection:
+            return
+        if self._idle[origin.url].closed:
+            self._idle[origin.url] = connection
+            return
+        spare = [pair for pair in self._spare or () if not pair[1].closed]
+        if sum(url == origin.url for url, _ in spare) < self._settings.idle_connections - 1:
+            spare.append((origin.url, connection))
+        else:
+            connection.close()
+        self._spare = spare
+
+    def _send(
+        self,
+        perform: Callable[[Connection, bytes | Upload, bool, float, float], Reply],
+        origin: Origin,
+        payload: bytes | Upload,
+        bodiless: bool,
+        timeout_s: float,
+        deadline: float,
+    ) -> tuple[Connection, Reply]:
         connection = self._idle.pop(origin.url, None)
-        if connection is not None and connection.closed:
-            self._count_reconnect(origin)
-            connection = None
+        if connection is None or connection.closed:
+            connection = self._another(origin, connection)
         kept = connection is not None
         if connection is None:
             connection = self._open(origin, deadline)
         elif connection.exchanges:
+            self.reused += 1
             SOCKETS.reused += 1
         try:
-            reply = connection.exchange(payload, bodiless, timeout_s, deadline)
+            return connection, perform(connection, payload, bodiless, timeout_s, deadline)
         except (ConnectionClosed, ConnectionReset) as error:
             if not kept or not connection.untouched:
+                raise
+            if not isinstance(payload, bytes) and not payload.rewind():
                 raise
             self._count_reconnect(origin)
             try:
                 connection = self._open(origin, deadline)
             except NeverSent:
                 raise error from None
-            reply = connection.exchange(payload, bodiless, timeout_s, deadline)
-        if (
-            not connection.closed
-            and self._idle.setdefault(origin.url, connection) is not connection
-        ):
-            connection.close()
-        return reply
+            return connection, perform(connection, payload, bodiless, timeout_s, deadline)
+
+    def _another(self, origin: Origin, closed: Connection | None) -> Connection | None:
+        """A spare connection, in place of none or of one that was found closed."""
+        if closed is not None:
+            self._count_reconnect(origin)
+        found = None
+        if self._spare:
+            rest = []
+            for url, connection in self._spare:
+                if connection.closed:
+                    continue
+                if found is None and url == origin.url:
+                    found = connection
+                else:
+                    rest.append((url, connection))
+            self._spare = rest
+        return found
 
     def open_ahead(self, origin: Origin, timeout_s: float) -> None:
         """Open a connection before its first request, unless there is one.
@@ -110,8 +193,7 @@ class KeptConnections:
             connection = self._open(origin, perf_counter() + timeout_s)
         except NeverSent:
             return
-        if self._idle.setdefault(origin.url, connection) is not connection:
-            connection.close()
+        self.give_back(origin, connection)
 
     def _open(self, origin: Origin, deadline: float) -> Connection:
         settings = self._settings
@@ -127,6 +209,7 @@ class KeptConnections:
         except NeverSent:
             self._resolver.forget(origin)
             raise
+        self.opened += 1
         return Connection(origin, sock, tls, settings.limits)
 
     def _ssl_context(self) -> ssl.SSLContext:
@@ -144,6 +227,8 @@ class KeptConnections:
         """Close what is idle. Requests made later open new connections."""
         while self._idle:
             self._idle.popitem()[1].close()
+        while self._spare:
+            self._spare.pop()[1].close()
 
     def __del__(self) -> None:
         # The event loop holds an idle connection's watcher, so that nobody else would close it.

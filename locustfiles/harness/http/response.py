@@ -62,12 +62,13 @@ class Response:
     """One response, or what stands for it when none came (`status_code` 0 and `error` set).
 
     `content` is decoded and empty when nothing came; `request_meta` holds the arguments of
-    Locust's request event, which a with-block may change before it ends.
+    Locust's request event, which a with-block may change before it ends. `js` is what `rest()`
+    makes of the content.
     """
 
     __slots__ = (
-        "_entered", "_headers", "_mark", "_raw_head", "_report",
-        "content", "error", "request_meta", "status_code", "url",
+        "_encoding", "_entered", "_headers", "_history", "_mark", "_raw_head", "_report",
+        "content", "error", "js", "request_meta", "status_code", "url",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,30 @@ class Response:
         self._report = report
 
     @property
+    def history(self) -> list[tuple[int, str]]:
+        """Status and URL of each redirect that led here, oldest first."""
+        found: list[tuple[int, str]] = getattr(self, "_history", [])
+        return found
+
+    @history.setter
+    def history(self, hops: list[tuple[int, str]]) -> None:
+        self._history = hops
+
+    @property
+    def encoding(self) -> str:
+        """The charset that `text` decodes with: what was set, what Content-Type names, UTF-8."""
+        own: str | None = getattr(self, "_encoding", None)
+        if own is not None:
+            return own
+        header = Message()
+        header["content-type"] = self.headers.get("content-type", "")
+        return str(header.get_param("charset", "utf-8"))
+
+    @encoding.setter
+    def encoding(self, charset: str | None) -> None:
+        self._encoding = charset
+
+    @property
     def headers(self) -> ResponseHeaders:
         """Case-insensitive; empty when no response came."""
         if self._headers is None:
@@ -113,12 +138,9 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The content in the charset that Content-Type names, else as UTF-8; never raises."""
-        header = Message()
-        header["content-type"] = self.headers.get("content-type", "")
-        charset = header.get_param("charset", "utf-8")
+        """The content in the charset of `encoding`, or UTF-8 if there is no such; never raises."""
         try:
-            return self.content.decode(str(charset), errors="replace")
+            return self.content.decode(self.encoding, errors="replace")
         except LookupError:
             return self.content.decode("utf-8", errors="replace")
 
@@ -160,9 +182,8 @@ class Response:
             raise LocustError(_NEEDS_CATCH)
 
     def __enter__(self) -> Response:
-        if self._report is None:
-            raise LocustError(_NEEDS_CATCH)
-        self._entered = True
+        # Without catch_response it has been counted: a block reads it, but cannot mark it.
+        self._entered = self._report is not None
         return self
 
     def __exit__(
@@ -177,6 +198,8 @@ class Response:
         a failure first, where FastHttpUser would not count the request at all. Locust's own
         control flow (reschedule, interrupt, stop) and the user's end say nothing about it.
         """
+        if not self._entered:
+            return False
         swallow = False
         if self._mark is _UNMARKED and isinstance(error, Exception):
             swallow = isinstance(error, ResponseError)

@@ -1,9 +1,9 @@
 """LeanHttpSession: what a locustfile calls, from a method and a URL to a counted response.
 
 It has the calling forms of Locust's FastHttpSession at half its cost or less (design D4). Per user
-and origin it keeps one idle connection. Each request fires Locust's request event once and then
-yields one `Sample`; transport failures are reported on the response and never raised. It follows
-no redirects, keeps no cookies and asks for no compression; the headers of a locustfile can.
+and origin it keeps idle connections. Each request, with the redirects that it leads to, fires
+Locust's request event once and then yields one `Sample`; transport failures are reported on the
+response and never raised. It asks for no compression; the headers of a locustfile can.
 
 Life cycle: made with its user; connections open on demand; `close` when the user ends.
 """
@@ -12,23 +12,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
+from http.cookiejar import CookieJar
 from time import perf_counter
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from locust.event import EventHook
 
 from locustfiles.harness.http.body import ContentError, ContentTooLarge, decode
+from locustfiles.harness.http.calls import Calls
 from locustfiles.harness.http.clock import wall_us
-from locustfiles.harness.http.compose import Auth, Composer, Data, Headers
+from locustfiles.harness.http.compose import Auth, Composer, Data, Headers, Route
 from locustfiles.harness.http.connection import Reply
+from locustfiles.harness.http.cookies import Cookies
 from locustfiles.harness.http.header import ResponseHeaders, emulated_us, lower_head
 from locustfiles.harness.http.keepalive import KeptConnections, Settings
+from locustfiles.harness.http.multipart import Files, encode_multipart
 from locustfiles.harness.http.origin import Origin, Params
+from locustfiles.harness.http.redirect import FOLLOWED, Call, Chain, RedirectFailed, compiled
 from locustfiles.harness.http.resolver import Resolver
 from locustfiles.harness.http.response import Response
+from locustfiles.harness.http.streamed import Stream, StreamedResponse
 from locustfiles.harness.http.transport_error import (
     MalformedResponse,
     ResponseTooLarge,
@@ -49,12 +55,13 @@ class _Facts(NamedTuple):
     write_id: bytes | None
     reply: Reply
     lower_head: bytes
+    emulated_before_us: int = 0
 
 
 _NO_REPLY = Reply(0, b"", b"", 0)
 
 
-class LeanHttpSession:
+class LeanHttpSession(Calls):
     """See the module's docstring.
 
     `base_url` may hold a path and user:password. `sample_sink` takes each Sample and must not
@@ -74,6 +81,8 @@ class LeanHttpSession:
         reconnect_sink: Callable[[str], None] | None = None,
     ) -> None:
         self.request_name: str | None = None
+        self._base_url = base_url
+        self._settings = settings
         self.connections = KeptConnections(resolver, settings, reconnect_sink)
         self._exchange = self.connections.exchange
         self._composer = Composer(base_url, settings.default_headers)
@@ -82,43 +91,32 @@ class LeanHttpSession:
         self._body_limit = settings.limits.body_bytes
         self._context = context
         self._sink = sample_sink
+        self._cookies: Cookies | None = None
+        self._streams: WeakSet[StreamedResponse] | None = None
+
+    @property
+    def base_url(self) -> str | None:
+        """What paths follow; setting it sends later requests elsewhere."""
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, base_url: str | None) -> None:
+        self._composer = Composer(base_url, self._settings.default_headers)
+        self._base_url = base_url
+
+    @property
+    def cookiejar(self) -> CookieJar:
+        """The user's cookies, to read, fill or clear. Raises ValueError where they are off."""
+        if not self._settings.cookies:
+            raise ValueError("this user keeps no cookies: set the class attribute cookies = True")
+        if self._cookies is None:
+            self._cookies = Cookies()
+        return self._cookies.jar
 
     @property
     def reconnects(self) -> int:
         """Kept connections that turned out to be closed when they were needed."""
         return self.connections.reconnects
-
-    # Calling forms
-
-    def get(self, url: str, **kwargs: Any) -> Response:
-        return self.request("GET", url, **kwargs)
-
-    def post(self, url: str, data: Data | None = None, json: Any = None, **kwargs: Any) -> Response:
-        return self.request("POST", url, data=data, json=json, **kwargs)
-
-    def put(self, url: str, data: Data | None = None, **kwargs: Any) -> Response:
-        return self.request("PUT", url, data=data, **kwargs)
-
-    def patch(self, url: str, data: Data | None = None, **kwargs: Any) -> Response:
-        return self.request("PATCH", url, data=data, **kwargs)
-
-    def delete(self, url: str, **kwargs: Any) -> Response:
-        return self.request("DELETE", url, **kwargs)
-
-    def head(self, url: str, **kwargs: Any) -> Response:
-        return self.request("HEAD", url, **kwargs)
-
-    def options(self, url: str, **kwargs: Any) -> Response:
-        return self.request("OPTIONS", url, **kwargs)
-
-    @contextmanager
-    def rename_request(self, name: str) -> Iterator[None]:
-        """Count the requests of a with-block under `name`, unless they bring their own."""
-        self.request_name = name
-        try:
-            yield
-        finally:
-            self.request_name = None
 
     def connect(self, url: str) -> None:
         """Open a connection to where `url` goes, ahead of its first request, as browsers do.
@@ -128,38 +126,43 @@ class LeanHttpSession:
         route, _ = self._composer.resolve(url, None)
         self.connections.open_ahead(route.origin, self._timeout_s)
 
-    def request(
+    def request(  # type: ignore[override]  # the forms pass what they are given
         self,
         method: str,
         url: str,
         name: str | None = None,
         data: Data | None = None,
         catch_response: bool = False,
-        *,
+        stream: bool = False,
         headers: Headers | None = None,
         auth: Auth | None = None,
         json: Any = None,
-        params: Params | None = None,
-        allow_redirects: bool = False,
+        allow_redirects: bool = True,
         context: dict[str, Any] | None = None,
+        *,
+        params: Params | None = None,
+        files: Files | None = None,
         timeout: float | None = None,
         write_id: bytes | None = None,
         intended_us: int | None = None,
     ) -> Response:
         """Send one request and return its response; count it now, or in a with-block.
 
-        `url` is absolute or follows the base URL; `name` is the route template to count under;
-        `timeout` (seconds) covers everything from connecting to the last byte; `write_id` and
-        `intended_us` (microseconds since the epoch) go into the sample. Raises ValueError or
-        TypeError for what cannot be sent, and StopTest for a path without a base URL; anything
-        that happens on the way to the target or back is on the response.
+        `name` is what it is counted under, by default `url`; `timeout` covers everything from
+        connecting to the last byte, in seconds, redirects included. With `stream` it returns a
+        StreamedResponse once the head has come. `write_id` and `intended_us` go into the sample.
+        Raises ValueError or TypeError for what cannot be sent, and StopTest for a path without a
+        base URL; anything that happens on the way to the target or back is on the response.
         """
-        if allow_redirects:
-            raise ValueError("redirects are not followed: request the final URL instead")
         timeout_s = self._timeout_s if timeout is None else _checked_timeout(timeout)
         composer = self._composer
         route, target = composer.resolve(url, params)
-        payload = composer.compose(method, route, target, data, json, headers, auth)
+        if files:
+            data, headers = _with_files(files, data, headers)
+        sent_headers = headers
+        if self._cookies is not None:
+            sent_headers = self._with_cookies(route, target, headers)
+        payload = composer.compose(method, route, target, data, json, sent_headers, auth)
         origin = route.origin
         if self._context is not None:
             context = {**self._context(), **(context or {})}
@@ -172,33 +175,136 @@ class LeanHttpSession:
             "start_time": time.time(),
             "url": full_url,
         }
+        exchange, body = self._exchange, None
+        if stream:
+            body = Stream(self.connections)
+            exchange = body.begin
+        chain: Chain | None = None
         reply, error, answered = _NO_REPLY, None, False
         start_s = perf_counter()
         try:
-            reply = self._exchange(origin, payload, method == "HEAD", timeout_s, start_s)
+            reply = exchange(origin, payload, method == "HEAD", timeout_s, start_s)
+            if reply.status > 300 and allow_redirects and reply.status in FOLLOWED:
+                call = Call(method, route, target, data, json, headers, auth, payload)
+                chain = Chain(call, reply)
+                self._follow(chain, exchange, timeout_s, start_s)
             answered = True
         except TransportError as problem:
             answered = True
             # Without its frames: they hold the response, which will hold the error.
             error = problem.with_traceback(None)
+            if chain is not None and not isinstance(error, RedirectFailed):
+                chain.reply = _NO_REPLY
+            if body is not None:
+                body.close()
         finally:
             end_s = perf_counter()
             if not answered:
                 facts = _Facts(origin.url, start_s, end_s, intended_us, write_id, reply, b"")
                 self._yield(meta, facts, Outcome.CANCELLED)
+        final_url, final_origin, emulated_before_us = full_url, origin, 0
+        if chain is not None:
+            final_url, final_origin = chain.call.url, chain.call.route.origin
+            emulated_before_us = chain.emulated_before_us
+            reply = chain.reply
+            reply = reply._replace(bytes_received=reply.bytes_received + chain.bytes_before)
         head = lower_head(reply.head)
-        facts = _Facts(origin.url, start_s, end_s, intended_us, write_id, reply, head)
-        content = reply.body
-        if b"\r\ncontent-encoding:" in head:
-            content, error = self._decoded(reply, origin)
+        if b"\r\nset-cookie:" in head:
+            self._take_cookies(final_url, reply.head)
         meta["response_time"] = (end_s - start_s) * 1000
-        meta["response_length"] = len(content)
-        response = Response(full_url, meta, reply.status, reply.head, content, error)
-        if catch_response:
-            response.report_with(partial(self._report, facts))
+        facts = _Facts(
+            origin.url, start_s, end_s, intended_us, write_id, reply, head, emulated_before_us
+        )
+        if body is not None:
+            response: Response = self._streamed(final_url, meta, facts, error, body, catch_response)
+            if chain is not None:
+                response.history = chain.history
         else:
-            self._report(facts, response)
+            content = reply.body
+            if error is None and b"\r\ncontent-encoding:" in head:
+                content, error = self._decoded(reply, final_origin)
+            meta["response_length"] = len(content)
+            response = Response(final_url, meta, reply.status, reply.head, content, error)
+            if chain is not None:
+                response.history = chain.history
+            if catch_response:
+                response.report_with(partial(self._report, facts))
+            else:
+                self._report(facts, response)
         return response
+
+    # Redirects and cookies
+
+    def _follow(
+        self, chain: Chain, exchange: Callable[..., Reply], timeout_s: float, start_s: float
+    ) -> None:
+        chain.follow(
+            self._composer,
+            lambda origin, payload, bodiless: exchange(
+                origin, payload, bodiless, timeout_s, start_s
+            ),
+            self._settings.max_redirects,
+            self._take_cookies,
+            self._with_cookies,
+        )
+
+    def _take_cookies(self, url: str, raw_head: bytes) -> None:
+        if self._settings.cookies:
+            if self._cookies is None:
+                self._cookies = Cookies()
+            self._cookies.take(url, raw_head)
+
+    def _with_cookies(self, route: Route, target: str, headers: Headers | None) -> Headers | None:
+        """`headers` and the user's cookies for the target, unless the locustfile sends its own."""
+        if self._cookies is None or "cookie" in route.names:
+            return headers
+        value = self._cookies.header(f"{route.origin.url}{target}")
+        if value is None:
+            return headers
+        block = compiled(headers)
+        return block if "cookie" in block.names else block.plus("Cookie", value)
+
+    # Streams
+
+    def _streamed(
+        self,
+        url: str,
+        meta: dict[str, Any],
+        facts: _Facts,
+        error: TransportError | None,
+        body: Stream,
+        caught: bool,
+    ) -> StreamedResponse:
+        meta["response_length"] = 0
+        response = StreamedResponse(
+            url,
+            meta,
+            facts.reply,
+            error,
+            body,
+            partial(self._report_stream, facts),
+            caught=caught,
+            body_limit=self._body_limit,
+        )
+        if self._streams is None:
+            self._streams = WeakSet()
+        self._streams.add(response)
+        return response
+
+    def _report_stream(self, facts: _Facts, response: StreamedResponse) -> None:
+        """At the end of its body, whose time and bytes belong to the request."""
+        stream, meta = response.stream, response.request_meta
+        before = facts.reply.bytes_received
+        facts = facts._replace(
+            end_s=stream.ended_s,
+            reply=facts.reply._replace(bytes_received=max(before, stream.bytes_received)),
+        )
+        if stream.cancelled:
+            self._yield(meta, facts, Outcome.CANCELLED)
+            return
+        meta["response_time"] = (stream.ended_s - facts.start_s) * 1000
+        meta["response_length"] = stream.size_bytes
+        self._report(facts, response)
 
     # Counting
 
@@ -225,7 +331,7 @@ class LeanHttpSession:
         """Locust is not told of a cancelled request: its outcome is unknown, not a failure."""
         if self._sink is None:
             return
-        node, start_s, end_s, intended_us, write_id, reply, head = facts
+        node, start_s, end_s, intended_us, write_id, reply, head, emulated_before_us = facts
         self._sink(
             Sample(
                 f"{meta['request_type']} {meta['name']}",
@@ -235,14 +341,16 @@ class LeanHttpSession:
                 outcome,
                 reply.status,
                 reply.bytes_received,
-                emulated_us(head),
+                emulated_us(head) + emulated_before_us,
                 write_id,
                 node,
             )
         )
 
     def close(self) -> None:
-        """Close the idle connections. Requests made later open new ones."""
+        """Close the idle connections and cancel open streams. Later requests open new ones."""
+        for response in list(self._streams or ()):
+            response.cancel()
         self.connections.close()
 
 
@@ -250,6 +358,12 @@ def _checked_timeout(timeout: float) -> float:
     if not 0 < timeout < math.inf:
         raise ValueError(f"a timeout of {timeout!r} s makes no sense: it must be above 0")
     return timeout
+
+
+def _with_files(files: Files, data: Data | None, headers: Headers | None) -> tuple[bytes, Headers]:
+    body, content_type = encode_multipart(files, data)
+    block = compiled(headers).without(frozenset({"content-type"}))
+    return body, block.plus("Content-Type", content_type)
 
 
 def _failure(response: Response) -> Outcome:

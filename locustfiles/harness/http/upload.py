@@ -9,7 +9,7 @@ anything.
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import Protocol
 
@@ -49,6 +49,8 @@ def is_source(data: object) -> bool:
     """Whether `data` is to be streamed: it can be read from, or gives pieces of bytes."""
     if hasattr(data, "read"):
         return True
+    if isinstance(data, Mapping):
+        return False
     if isinstance(data, list | tuple):
         return bool(data) and isinstance(data[0], _BYTES)
     return isinstance(data, Iterable) and not isinstance(data, str)

@@ -183,8 +183,10 @@ def test_paths_follow_the_base_url_and_are_quoted(client: Client, serve: Serve) 
         ({"headers": {"X": "\u20ac"}}, "ValueError"),
         ({"timeout": 0}, "ValueError"),
         ({"timeout": -1}, "ValueError"),
-        ({"allow_redirects": True}, "ValueError"),
-        ({"files": {}}, "TypeError"),
+        ({"files": {"f": 3}}, "TypeError"),
+        ({"files": {"f": ["name"]}}, "ValueError"),
+        ({"files": {"f": "x"}, "data": "text"}, "TypeError"),
+        ({"unknown": 1}, "TypeError"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_and_not_counted(
@@ -198,7 +200,9 @@ def test_what_cannot_be_sent_is_refused_and_not_counted(
     assert (state["events"], state["samples"], recorder.requests) == ([], [], [])
 
 
-def test_redirects_are_reported_and_not_followed(client: Client, serve: Serve) -> None:
+def test_redirects_are_reported_and_not_followed_where_that_is_asked_for(
+    client: Client, serve: Serve
+) -> None:
     recorder = Recorder(serve, answer(b"", "Location: /elsewhere", status="302 Found"))
     reply = client.request("GET", f"{recorder.url}/", allow_redirects=False)
     assert (reply["status"], reply["ok"], reply["headers"]["Location"]) == (302, True, "/elsewhere")
@@ -315,8 +319,9 @@ def test_a_user_stopped_while_connecting_or_resolving_is_cancelled_too(
     assert outcomes in (["cancelled"], ["other"], [])
 
 
-def test_two_requests_at_once_use_two_connections_and_keep_one(
-    client: Client, serve: Serve
+@pytest.mark.parametrize("kept", [1, 2])
+def test_requests_at_once_use_a_connection_each_and_keep_as_many_as_they_may(
+    client: Client, serve: Serve, kept: int
 ) -> None:
     held: list[Peer] = []
 
@@ -328,13 +333,14 @@ def test_two_requests_at_once_use_two_connections_and_keep_one(
                 peer.send(answer())
 
     server = serve(script)
+    client.new(settings={"idle_connections": kept})
     client.spawn("GET", f"{server.url}/hold")
     wait_until(client, lambda: bool(held))
     assert client.request("GET", f"{server.url}/")["status"] == 200
     held[0].send(answer(b"late"))
     assert client.join()["content"] == "late"
     assert server.connections == 2
-    assert client.state()["idle"] == [server.url]
+    assert client.state()["idle"] == [server.url] * kept
 
 
 def test_an_idle_connection_that_the_server_closes_is_noticed(client: Client, serve: Serve) -> None:
@@ -353,6 +359,8 @@ def test_bytes_that_come_while_nothing_was_asked_end_the_connection(
     def script(peer: Peer) -> None:
         peer.read_request()
         peer.send(answer())
+        if peer.number > 1:
+            peer.hold()
         assert received.wait(GUARD_S)
         peer.send(answer(b"unasked", status="408 Request Timeout"))
         peer.hold()

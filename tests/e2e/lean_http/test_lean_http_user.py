@@ -71,7 +71,7 @@ def test_class_attributes_reach_the_session(serve: Serve) -> None:
 
 def test_marks_without_a_block_are_refused(serve: Serve) -> None:
     found = run("marks", serve(site).url)
-    assert set(found) == {"success", "failure", "enter", "early"}
+    assert set(found) == {"success", "failure", "in_block", "early"}
     assert all("catch_response=True" in error for error in found.values())
 
 

@@ -193,7 +193,7 @@ def marks(url: str) -> dict[str, Any]:
     for name, call in (
         ("success", plain.success),
         ("failure", lambda: plain.failure("x")),
-        ("enter", plain.__enter__),
+        ("in_block", lambda: plain.__enter__().failure("x")),
         ("early", lambda: caught.failure("x")),
     ):
         try:
