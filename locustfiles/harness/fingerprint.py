@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -139,11 +140,12 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 def _imported(folders: Iterable[Path], suite: Sequence[Path]) -> dict[str, str]:
     """Modules that are loaded from the locustfiles' folders, the suite and packages apart."""
-    installed = (*map(Path, {sys.prefix, sys.base_prefix}), *suite)
+    prefixes = (f"{sys.prefix}{os.sep}", f"{sys.base_prefix}{os.sep}")
+    installed = (*map(Path, prefixes), *suite)
     found: dict[str, str] = {}
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
-        if not isinstance(name, str) or not name.endswith(".py"):
+        if not isinstance(name, str) or not name.endswith(".py") or name.startswith(prefixes):
             continue
         path = Path(name).resolve()
         if any(path.is_relative_to(root) for root in installed):

@@ -11,6 +11,7 @@ or verdicts.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import gevent
@@ -25,6 +26,7 @@ from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.fingerprint import fingerprint
 from locustfiles.harness.hello import say_hello
 from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.master_loss import MasterLoss, end_process
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
 from results.health import SHIPPING_FAILURES
@@ -52,6 +54,7 @@ class Worker:
         self._failures = 0
         self._unsent = 0
         self.clock = ClockSync(runner)
+        self.loss = MasterLoss(runner, partial(end_process, runner))
         runner.register_message(FINISH, self._on_finish, concurrent=True)
         answer_prepare(runner, self.clock)
 
