@@ -203,6 +203,7 @@ class FoundationClient:
             name=HEALTH_NAME,
             headers=self.caller.headers,
             catch_response=True,
+            allow_redirects=False,
         ) as response:
             return validated(response, Health) if response.status_code in (200, 503) else None
         return None
