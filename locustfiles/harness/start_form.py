@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 
 from locust.argument_parser import ui_extra_args_dict
+from locust.env import Environment
 from locust.util.timespan import parse_timespan
 
 MAX_RUN_TIME_S = 31 * 24 * 3600
@@ -28,6 +29,18 @@ def why_no_option(form: Mapping[str, str], options: Namespace) -> str | None:
     if not fixed:
         return None
     return f"{', '.join(fixed)} cannot be changed here: start Locust again with the option"
+
+
+def why_no_host(form: Mapping[str, str], environment: Environment) -> str | None:
+    """The page presets the target's host, or that of the classes where all have the same one."""
+    hosts = {user.host for user in environment.user_classes}
+    shown = environment.host or (hosts.pop() if len(hosts) == 1 else None)
+    if form.get("host", "") in ("", shown):
+        return None
+    return (
+        "the target is chosen when Locust starts, so that it can be checked: leave the host as it "
+        "is, or start Locust again with --nodes URL (or --host URL)"
+    )
 
 
 def why_no_ramp(form: Mapping[str, str]) -> str | None:

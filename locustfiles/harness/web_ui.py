@@ -33,12 +33,14 @@ from locust.runners import (
 from locust.web import WebUI
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
+from locustfiles.harness.course import Course
 from locustfiles.harness.declared import MAX_EDIT_BYTES, DeclaredUsers, read_edit
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.owner import Owner
-from locustfiles.harness.start_form import run_time_s, why_no_option, why_no_ramp
+from locustfiles.harness.start_form import run_time_s, why_no_host, why_no_option, why_no_ramp
 from locustfiles.harness.verdict_tab import COLUMNS, rows
 from locustfiles.harness.web_access import refuse_other_sites
+from shapes.locust_shape import PhasedShape
 
 NO_SHAPE = "Default"
 """Locust's own name, in its form, for a run without a shape."""
@@ -114,8 +116,10 @@ class _Additions:
         self._workers = 0
         self._ends_at_s: float | None = None
         self._refused_edit: str | None = None
-        assert environment.shape_class is not None
-        self._shape_name = type(environment.shape_class).__name__
+        shape = environment.shape_class
+        # A locustfile that is only judged may have a shape that is no plan, or none.
+        self._has_plan = isinstance(shape, PhasedShape)
+        self._shape_name = NO_SHAPE if shape is None else type(shape).__name__
 
     def install(self) -> None:
         app = self._web_ui.app
@@ -145,12 +149,14 @@ class _Additions:
         # This page shows the classes as they are.
         self._refused_edit = None
         page = make_response(view())
+        ad_hoc = " (ad hoc)" if self._has_plan else ""
+        what = "the scenario as it is planned" if self._has_plan else "the locustfile's own"
         script = _SCRIPT % {
             "arguments": htmlsafe_json_dumps(self._template_arguments()),
             "labels": htmlsafe_json_dumps(
                 {
-                    NO_SHAPE: "no shape: the number of users below, until you stop (ad hoc)",
-                    self._shape_name: f"{self._shape_name}: the scenario as it is planned",
+                    self._shape_name: f"{self._shape_name}: {what}",
+                    NO_SHAPE: f"no shape: the number of users below, until you stop{ad_hoc}",
                 }
             ),
             "shape": htmlsafe_json_dumps(self._shape_name),
@@ -164,7 +170,7 @@ class _Additions:
             "extended_tabs": [{"title": "Verdict", "key": TAB}],
             "extended_tables": [{"key": TAB, "structure": COLUMNS}],
             # A running shape is not edited; the form of a start follows its own choice.
-            "hide_common_options": course is not None and not course.is_ad_hoc,
+            "hide_common_options": course is not None and self._follows_shape(course),
             "state": self._state(),
         }
         return arguments
@@ -302,9 +308,9 @@ class _Additions:
         course = self._owner.course
         if course is None:
             return self._why_not_these_users(form) or self._no_workers()
-        if not course.is_ad_hoc:
+        if self._follows_shape(course):
             return "the shape is running, and its users follow it: stop the run first"
-        if form.get("shape_class") == self._shape_name:
+        if form.get("shape_class", NO_SHAPE) != NO_SHAPE:
             return "an ad-hoc run goes on: stop it before you start the shape"
         return why_no_ramp(form)
 
@@ -313,17 +319,14 @@ class _Additions:
         wanted = form.get("shape_class")
         if wanted not in (None, NO_SHAPE, self._shape_name):
             return f"there is no shape {wanted!r}: choose {self._shape_name} or {NO_SHAPE}"
-        host = form.get("host", "")
-        if host and host != self._environment.host:
-            return (
-                "the target is chosen when Locust starts, so that it can be checked: leave the "
-                "host as it is, or start Locust again with --nodes URL"
-            )
+        if (reason := why_no_host(form, self._environment)) is not None:
+            return reason
         try:
             run_time_s(form)
         except ValueError as error:
             return str(error)
-        return None if wanted == self._shape_name else self._too_many(form)
+        is_shape = wanted not in (None, NO_SHAPE)
+        return None if is_shape else self._too_many(form)
 
     def _too_many(self, form: Mapping[str, str]) -> str | None:
         try:
@@ -343,8 +346,14 @@ class _Additions:
         if unknown := sorted(set(chosen) - available.keys()):
             return f"there is no user class {', '.join(unknown)}: choose of {', '.join(available)}"
         if form.get("shape_class", self._shape_name) != NO_SHAPE:
-            return self._declared.why_not_planned(chosen)
+            return self._declared.why_not_planned(chosen) if self._has_plan else None
         return why_no_ramp(form)
+
+    def _follows_shape(self, course: Course) -> bool:
+        """Whether the users of the run that goes on are a shape's, and not a person's."""
+        runner = self._environment.runner
+        assert runner is not None
+        return course.profile is not None or runner.shape_greenlet is not None
 
     def _available(self) -> dict[str, type[User]]:
         """Locust says that it holds users; it holds their classes."""
