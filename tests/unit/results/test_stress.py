@@ -199,7 +199,14 @@ HELD = Found(2.0, False, "held up to 2 users; its limit was not found")
 
 
 def capacity(**limit: float) -> Check:
-    return figure("capacity", "most", **limit)
+    return figure(
+        "capacity",
+        "most",
+        above=limit.get("above"),
+        at_least=limit.get("at_least"),
+        below=limit.get("below"),
+        at_most=limit.get("at_most"),
+    )
 
 
 def judged(tmp_path: Path, made: Timeline) -> Judgement:
