@@ -67,6 +67,8 @@ class LeanHttpSession(Calls):
     `base_url` may hold a path and user:password. `sample_sink` takes each Sample and must not
     block; `reconnect_sink` takes the origin's URL whenever a kept connection turned out to be
     closed; `reconnects` counts the same. `request_name` is what `rename_request` sets.
+    `intended_us` is the intended start of the next request that brings none of its own
+    (microseconds since the epoch), which takes it away; None: it has none.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class LeanHttpSession(Calls):
         reconnect_sink: Callable[[str], None] | None = None,
     ) -> None:
         self.request_name: str | None = None
+        self.intended_us: int | None = None
         self._base_url = base_url
         self._settings = settings
         self.connections = KeptConnections(resolver, settings, reconnect_sink)
@@ -180,6 +183,8 @@ class LeanHttpSession(Calls):
             body = Stream(self.connections)
             exchange = body.begin
         chain: Chain | None = None
+        if intended_us is None:
+            intended_us, self.intended_us = self.intended_us, None
         reply, error, answered = _NO_REPLY, None, False
         start_s = perf_counter()
         try:
