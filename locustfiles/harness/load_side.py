@@ -24,8 +24,11 @@ import gevent
 from locust import TaskSet, User
 from locust.env import Environment
 
+from locustfiles.harness.allowed_target import Allowance
 from locustfiles.harness.event_recorder import EventRecorder
+from locustfiles.harness.guarded_resolver import GuardedResolver
 from locustfiles.harness.health import HealthMeter, Lateness, Probe, late_arrivals
+from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.http.socket_count import open_sockets
 from locustfiles.harness.plan import RunPlan
@@ -113,6 +116,7 @@ class LoadSide:
         setattr(environment, SAMPLE_SINK, self.recorder.record)
         setattr(environment, RECONNECT_SINK, self._count_reconnect)
         self._events.attach(environment)
+        LeanHttpUser.resolver = GuardedResolver(Allowance.of(self.plan.allow_target))
         user_error: Any = environment.events.user_error
         user_error.add_listener(self._on_user_error)
 

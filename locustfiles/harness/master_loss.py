@@ -117,9 +117,9 @@ class MasterLoss:
             self._end(f"the master at {self._host}:{self._port} {what}")
 
 
-def end_process(runner: WorkerRunner, reason: str) -> None:
-    """Print why, stop the users and end with exit code 5, at the latest after 4 s."""
-    code = int(ExitCode.ABORTED)
+def end_process(runner: WorkerRunner, reason: str, exit_code: ExitCode = ExitCode.ABORTED) -> None:
+    """Print why, stop the users and end with that exit code, at the latest after 4 s."""
+    code = int(exit_code)
     print(f"error: {reason}; this worker stops (exit code {code})", file=sys.stderr, flush=True)
     # A native thread, since the loop may be what hangs.
     _exit_after(STOP_TIMEOUT_S + EXIT_TIMEOUT_S, code)

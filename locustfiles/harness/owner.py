@@ -187,6 +187,7 @@ class Owner:
             ad_hoc=course.profile is None,
             time_scale=self._options.time_scale,
             load_scale=self._options.load_scale,
+            allow_target=self._options.allow_target,
         )
         plan.publish(parsed_options(self._environment))
         run = Run(folder.run_id, self._open_book(folder, course), course, self._runner)

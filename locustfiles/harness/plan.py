@@ -22,7 +22,8 @@ class RunPlan:
     """`origin_us` is second 0 of the profile, in microseconds since the epoch.
 
     `phases` are those of the scaled load, `time_scale` and `load_scale` what it was scaled by: a
-    worker plans arrivals from its own locustfile with the master's scales. An `ad_hoc` run has no
+    worker plans arrivals from its own locustfile with the master's scales. `allow_target` are hosts
+    beyond this machine and private networks that may be loaded. An `ad_hoc` run has no
     profile: second 0 is its start.
     """
 
@@ -34,6 +35,7 @@ class RunPlan:
     ad_hoc: bool = False
     time_scale: float = 1.0
     load_scale: float = 1.0
+    allow_target: tuple[str, ...] = ()
 
     def publish(self, options: argparse.Namespace) -> None:
         """Put the plan where Locust's spawn message takes it along."""
@@ -47,7 +49,8 @@ class RunPlan:
             raise LookupError("no run plan: the harness is strapped in after the users started")
         nodes = tuple(Node(n["name"], n["url"], tuple(n["roles"])) for n in wire["nodes"])
         phases = tuple(Phase(p["name"], p["start_s"], p["end_s"]) for p in wire["phases"])
-        facts = {**wire, "nodes": nodes, "phases": phases}
+        allowed = tuple(wire["allow_target"])
+        facts = {**wire, "nodes": nodes, "phases": phases, "allow_target": allowed}
         return cls(**facts)
 
     def urls_with_role(self, role: str) -> tuple[str, ...]:

@@ -18,15 +18,18 @@ import gevent
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import Message
-from locust.runners import WorkerRunner
+from locust.runners import STATE_INIT, WorkerRunner
 
+from locustfiles.harness.allowed_target import Allowance
 from locustfiles.harness.barrier import answer_prepare, make_ready
+from locustfiles.harness.beat import Holding, WorkerBeat
 from locustfiles.harness.clock_sync import ClockSync
+from locustfiles.harness.crew import WorkerCrew
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.fingerprint import fingerprint
 from locustfiles.harness.hello import say_hello
 from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.master_loss import MasterLoss, end_process
+from locustfiles.harness.master_loss import EXIT_TIMEOUT_S, STOP_TIMEOUT_S, MasterLoss, end_process
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
 from results.health import SHIPPING_FAILURES
@@ -55,6 +58,17 @@ class Worker:
         self._unsent = 0
         self.clock = ClockSync(runner)
         self.loss = MasterLoss(runner, partial(end_process, runner))
+        self.beat = WorkerBeat(
+            runner,
+            holding=lambda: Holding(self._crew.share, self._crew.crew.counts()),
+            fence=self._fence,
+            exchanged=self.clock.take,
+            answered=self.loss.answered,
+            missing=self.loss.missing,
+            master_runs=self._end_what_is_over,
+        )
+        self._crew = WorkerCrew(runner, self.beat.may_send, self.beat.beat_now)
+        self._over: str | None = None
         runner.register_message(FINISH, self._on_finish, concurrent=True)
         answer_prepare(runner, self.clock)
 
@@ -66,12 +80,14 @@ class Worker:
                 f"the master at {self._runner.master_host}:{self._runner.master_port} did not tell "
                 "its time, by which this worker's is corrected: see that it is not overloaded"
             )
+        self._runner.greenlet.spawn(self.beat.run)
 
     def begin(self) -> None:
         """A run starts in this process."""
         self._failures = 0
         self._unsent = 0
         self._plan = plan = RunPlan.of(parsed_options(self._environment))
+        self._require_allowed(plan)
         shape = self._environment.shape_class
         if isinstance(shape, PhasedShape):
             # The master's scales, whatever this worker's own command line says.
@@ -84,12 +100,21 @@ class Worker:
             plan,
             source=self._source(),
             worker_index=self._runner.worker_index,
-            users=lambda: self._runner.user_count,
+            users=lambda: sum(self._crew.crew.counts().values()),
             ship=self._ship,
             probes=(lambda: {SHIPPING_FAILURES: self._unsent}, self.clock.figures),
         )
         self._load_side.attach(self._environment)
         self._shipping = gevent.spawn(self._run, self._load_side)
+
+    def _require_allowed(self, plan: RunPlan) -> None:
+        """The master has checked the targets, but this machine may resolve a name otherwise."""
+        try:
+            Allowance.of(plan.allow_target).require(node.url for node in plan.nodes)
+        except BadConfiguration as error:
+            end_process(self._runner, str(error), ExitCode.BAD_CONFIGURATION)
+            # Locust starts the users when this returns: the process ends before.
+            gevent.sleep(STOP_TIMEOUT_S + EXIT_TIMEOUT_S)
 
     def _run(self, load_side: LoadSide) -> None:
         try:
@@ -110,6 +135,23 @@ class Worker:
         load_side.finish()
         load_side.detach(self._environment)
         self._say_finished(load_side.plan.run_id, load_side.recorder.sequence)
+
+    def _fence(self) -> None:
+        self._crew.fence()
+
+    def _end_what_is_over(self, master_runs: str | None) -> None:
+        """A worker that was away did not hear that the run had ended."""
+        load_side = self._load_side
+        if load_side is None or load_side.plan.run_id in (master_runs, self._over):
+            return
+        self._over = load_side.plan.run_id
+        logger.warning("the run %s is over: it ends here, too", self._over)
+        gevent.spawn(self._end_orphan)
+
+    def _end_orphan(self) -> None:
+        self._runner.stop()
+        # As after Locust's own stop message, or the next spawn message would start no run.
+        self._runner.worker_state = STATE_INIT
 
     def _on_finish(self, environment: Environment, msg: Message, **_: Any) -> None:
         run_id = msg.data["run_id"]
