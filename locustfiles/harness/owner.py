@@ -26,9 +26,9 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import STATE_CLEANUP, STATE_STOPPING, LocalRunner, MasterRunner
 
+from locustfiles.harness.acquire import acquire_target
 from locustfiles.harness.barrier import LEFT_OUT, Barrier
 from locustfiles.harness.clock_sync import answer_clock
-from locustfiles.harness.acquire import acquire_target
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import Course, ad_hoc_course, course_of
 from locustfiles.harness.fingerprint import fingerprint

@@ -33,6 +33,7 @@ from locustfiles.harness.master_loss import EXIT_TIMEOUT_S, STOP_TIMEOUT_S, Mast
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
 from results.health import SHIPPING_FAILURES
+from results.verdict import ExitCode
 from shapes.locust_shape import PhasedShape
 
 REPORT = "foundation_report"
