@@ -31,9 +31,11 @@ from locustfiles.harness.barrier import LEFT_OUT, Barrier
 from locustfiles.harness.clock_sync import answer_clock
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import Course, ad_hoc_course, course_of
+from locustfiles.harness.crew import LocalCrew, local_crew
 from locustfiles.harness.fingerprint import fingerprint
 from locustfiles.harness.hello import REFUSED, Welcome
 from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.muster import Muster
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.roll import WorkerRoll
@@ -91,12 +93,17 @@ class Owner:
         self.not_begun: str | None = None
         self.welcome: Welcome | None = None
         self._barrier: Barrier | None = None
+        self._muster: Muster | None = None
+        self._crew: LocalCrew | None = None
         if isinstance(runner, MasterRunner):
             self.welcome = Welcome(environment, runner, fingerprint(environment), self._refused)
             self._barrier = Barrier(runner, self.welcome)
             answer_clock(runner)
+            self._muster = Muster(environment, runner, self.welcome.is_welcome)
             runner.register_message(REPORT, self._on_report)
             runner.register_message(FINISHED, self._on_finished)
+        else:
+            self._crew = local_crew(environment, runner)
 
     @property
     def has_begun(self) -> bool:
@@ -190,12 +197,16 @@ class Owner:
             allow_target=self._options.allow_target,
         )
         plan.publish(parsed_options(self._environment))
-        run = Run(folder.run_id, self._open_book(folder, course), course, self._runner)
+        book = self._open_book(folder, course)
+        run = Run(folder.run_id, book, course, self._runner, self._users)
         self._idle.clear()
         self._run = run
         if isinstance(self._runner, MasterRunner):
             run.roll = WorkerRoll(self._runner, run.run_id)
             run.begin_health(run.roll)
+            assert self._muster is not None, "a master has one"
+            notes = run.begin_attendance(self._runner, run.roll)
+            self._muster.begin(run.run_id, course.elapsed_s, notes)
             for worker in silent:
                 run.note(LEFT_OUT, f"worker {worker} was not ready in time: others send its share")
         else:
@@ -237,6 +248,13 @@ class Owner:
         whom = (", ".join(urls) or "no host") if is_own else f"{len(urls)} nodes"
         self._console.say(f"{kind} {folder.run_id}: {whom}, results in {folder.path}")
 
+    def _users(self) -> int:
+        """Users that run now, and that nobody has asked to stop."""
+        if self._muster is not None:
+            return self._muster.users()
+        assert self._crew is not None, "the only process has one"
+        return sum(self._crew.crew.counts().values())
+
     def _open_book(self, folder: RunFolder, course: Course) -> RunBook:
         header = Header(
             folder.run_id,
@@ -273,7 +291,7 @@ class Owner:
             plan,
             source="local",
             worker_index=0,
-            users=lambda: self._runner.user_count,
+            users=self._users,
             ship=run.book.take,
             probes=(run.book.slowest_write,),
         )
@@ -319,6 +337,8 @@ class Owner:
             gevent.killall(run.greenlets, block=False)
             if run.load_side is not None:
                 run.load_side.detach(self._environment)
+            if self._muster is not None:
+                self._muster.end()
             self._judge(run, sent)
             self._run = None
             self._idle.set()

@@ -41,9 +41,7 @@ class WorkerRoll:
     def lost(self) -> set[str]:
         """Workers that are gone, or do not answer, and have not said that they are done."""
         present = set(self._runner.clients)
-        gone = (self._known - present) | self._missing()
-        self._known |= present
-        return gone - self._done
+        return ((self._known - present) | self._missing()) - self._done
 
     def done(self) -> frozenset[str]:
         """Workers that have said that they are done."""
@@ -55,6 +53,7 @@ class WorkerRoll:
 
     def collect(self, timeout_s: float) -> set[str]:
         """Have every worker ship what is left; returns those that stayed silent."""
+        self._known |= set(self._runner.clients)
         if self.waiting():
             self._runner.send_message(FINISH, {"run_id": self._run_id})
         deadline_s = time.monotonic() + timeout_s

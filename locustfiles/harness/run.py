@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gevent
 from locust.runners import LocalRunner, MasterRunner
 
+from locustfiles.harness.attendance_notes import AttendanceNotes
 from locustfiles.harness.course import Course
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.master_health import MasterHealth
 from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run_book import Moment, RunBook
+from locustfiles.harness.worker import source_of
 
 WATCH_PHASE_S = 0.75
 """Progress is noted this far into each second: the shape ticks in its first half."""
@@ -28,15 +30,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Run:
-    """`load_side` exists in the only process, `roll` and `health` in a master."""
+    """`load_side` exists in the only process, `roll`, `health` and `attendance` in a master."""
 
     run_id: str
     book: RunBook
     course: Course
     runner: LocalRunner | MasterRunner
+    users: Callable[[], int]
     load_side: LoadSide | None = None
     roll: WorkerRoll | None = None
     health: MasterHealth | None = None
+    attendance: AttendanceNotes | None = None
     greenlets: list[gevent.Greenlet] = field(default_factory=list)
     interrupted: str | None = None
     is_ending: bool = False
@@ -54,6 +58,8 @@ class Run:
     def take(self, worker: str, kind: str, report: dict[str, Any]) -> None:
         """Write what a worker has shipped. Raises ValueError or KeyError when it is no report."""
         self.book.take(kind, report)
+        if kind == "second" and self.attendance is not None:
+            self.attendance.reported(report)
         if kind == "health" and self.health is not None:
             self.health.heard(worker, report["source"])
 
@@ -67,22 +73,31 @@ class Run:
         """The master's own lines of health, from now until the run's end."""
         self.health = MasterHealth(
             elapsed_s=self.course.elapsed_s,
-            users=lambda: self.runner.user_count,
+            users=self.users,
             done=roll.done,
             take=self.book.take,
             probes=(self.book.slowest_write,),
         )
         self.greenlets.append(gevent.spawn(self.guarded, self.health.run))
 
+    def begin_attendance(self, runner: MasterRunner, roll: WorkerRoll) -> AttendanceNotes:
+        """What is written of workers that come and go."""
+        self.attendance = AttendanceNotes(
+            source=lambda worker: source_of(runner.worker_indexes.get(worker, -1)),
+            is_done=lambda worker: worker in roll.done(),
+            annotate=lambda note: self.guarded(lambda: self.book.take("annotation", asdict(note))),
+            health=lambda line: self.guarded(lambda: self.book.take("health", asdict(line))),
+        )
+        return self.attendance
+
     def watch(self, show: Callable[[Moment, int], None] | None) -> None:
         """Note every second how many users run, until the greenlet is killed."""
         while True:
             gevent.sleep(1.0 - (self.course.elapsed_s() - WATCH_PHASE_S) % 1.0)
-            users = self.runner.user_count
+            users = self.users()
             moment = self.book.tick(users, self._asked_users())
             if show is not None:
                 show(moment, users)
-            self._note_lost_workers()
             self._end_where_a_check_broke()
 
     def _end_where_a_check_broke(self) -> None:
@@ -102,8 +117,10 @@ class Run:
         return None if tick is None else tick[0]
 
     def _note_lost_workers(self) -> None:
+        """Those that went while the run was ended, when nobody looks at leases any more."""
         for worker in self.roll.lost() if self.roll is not None else ():
-            self.book.worker_lost(worker)
+            if self.attendance is None or not self.attendance.is_away(worker):
+                self.book.worker_lost(worker)
 
     def collect(self, timeout_s: float, sent: dict[str, int]) -> None:
         """Have every load side ship what is left, and note in `sent` what each says it sent."""

@@ -22,7 +22,7 @@ from locust.runners import STATE_INIT, WorkerRunner
 
 from locustfiles.harness.allowed_target import Allowance
 from locustfiles.harness.barrier import answer_prepare, make_ready
-from locustfiles.harness.beat import Holding, WorkerBeat
+from locustfiles.harness.beat import Holding, WorkerBeat, WorkerShare
 from locustfiles.harness.clock_sync import ClockSync
 from locustfiles.harness.crew import WorkerCrew
 from locustfiles.harness.failure import BadConfiguration
@@ -44,6 +44,11 @@ FINISHED = "foundation_finished"
 """Worker to master: {"run_id": …, "source": …, "sent": second reports, "failures": …}."""
 
 logger = logging.getLogger(__name__)
+
+
+def source_of(worker_index: int) -> str:
+    """A worker's name in reports, by the number that Locust's master gave it."""
+    return f"worker-{worker_index}"
 
 
 class Worker:
@@ -70,6 +75,7 @@ class Worker:
         )
         self._crew = WorkerCrew(runner, self.beat.may_send, self.beat.beat_now)
         self._over: str | None = None
+        self.share: WorkerShare | None = None
         runner.register_message(FINISH, self._on_finish, concurrent=True)
         answer_prepare(runner, self.clock)
 
@@ -97,6 +103,7 @@ class Worker:
                 load_scale=plan.load_scale,
                 users=self._environment.user_classes,
             )
+        self.share = self.beat.begin(plan.run_id, plan.origin_us)
         self._load_side = LoadSide(
             plan,
             source=self._source(),
@@ -168,7 +175,7 @@ class Worker:
         self._runner.send_message(FINISHED, {"run_id": run_id, **said})
 
     def _source(self) -> str:
-        return f"worker-{self._runner.worker_index}"
+        return source_of(self._runner.worker_index)
 
     def _ship(self, kind: str, report: dict[str, Any]) -> None:
         assert self._plan is not None

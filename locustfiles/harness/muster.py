@@ -1,0 +1,238 @@
+"""The master's side of beats: who is here, and what follows when that changes.
+
+Life cycle: made at init, through all runs; `begin` and `end` frame a run. A worker is here when its
+beats come and show that it hears the answers; without one for the length of a lease it is away. On
+each change of who is here, in a run: the users are handed out anew at once, a new epoch divides the
+arrivals, and `Notes` puts it on the timeline. What was told and not taken is told again.
+
+Beats are answered in the greenlet that takes the workers' messages, so nothing here may wait. This
+module must not know books, or how users are divided.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import gevent
+from locust.env import Environment
+from locust.exception import RPCError
+from locust.rpc import Message
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner
+
+from locustfiles.harness.beat import ANSWER, BEAT, EPOCHS
+from locustfiles.harness.dispatch import Handout, install
+from locustfiles.harness.http.clock import own_wall_us
+from locustfiles.harness.lease import LEASE_S, Absence, Attendance, Change, Silence
+from shapes.epoch import Epoch, Epochs
+
+WATCH_S = 0.1
+"""Leases are looked at this often."""
+
+STOOD_STILL_S = 0.5
+"""A turn that took longer than this was no waiting: beats may lie unread."""
+
+EPOCH_AHEAD_S = 0.5
+"""A new epoch begins this much later, so that its workers know of it before."""
+
+TELL_AGAIN_S = 1.5
+"""For a worker to say that it holds what it was told: two beats, and time to start users."""
+
+logger = logging.getLogger(__name__)
+
+
+class Notes(Protocol):
+    """Takes what is to be recorded of a run. Times are seconds since its second 0."""
+
+    def joined(self, worker: str, t_s: float) -> None: ...
+    def away(
+        self, worker: str, t_s: float, heard_s: float, ended_s: float, share: float, others: int
+    ) -> None: ...
+    def back(self, worker: str, t_s: float) -> None: ...
+    def epoch(self, epoch: Epoch, t_s: float) -> None: ...
+
+
+@dataclass(slots=True)
+class _Run:
+    run_id: str
+    elapsed_s: Callable[[], float]
+    notes: Notes
+    epochs: Epochs = field(default_factory=Epochs)
+    is_stopping: bool = False
+
+
+class Muster:
+    """One per master. `is_welcome` says which workers may have users at all."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        runner: MasterRunner,
+        is_welcome: Callable[[str], bool] = lambda worker: True,
+    ) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._is_welcome = is_welcome
+        self._attendance = Attendance()
+        self._awake = Silence(STOOD_STILL_S)
+        self._told_s: dict[str, float] = {}
+        self._users: dict[str, int] = {}
+        self._run: _Run | None = None
+        self.handout = Handout(self.present)
+        install(environment, self.handout)
+        runner.register_message(BEAT, self._on_beat)
+        stopping: Any = environment.events.test_stopping
+        stopping.add_listener(self._on_stopping)
+        runner.greenlet.spawn(self._watch)
+
+    def present(self) -> tuple[str, ...]:
+        """Workers that are here, in the order in which they came first."""
+        return tuple(one for one in self._attendance.present() if self._is_welcome(one))
+
+    def users(self) -> int:
+        """Users that run on the workers that are here, by their latest beats."""
+        return sum(self._users.get(worker, 0) for worker in self.present())
+
+    def begin(self, run_id: str, elapsed_s: Callable[[], float], notes: Notes) -> None:
+        """A run starts; whoever is here shares its arrivals from the beginning."""
+        self._run = _Run(run_id, elapsed_s, notes)
+        self._told_s.clear()
+        self._add_epoch(self._run, from_us=0)
+
+    def end(self) -> None:
+        """The run is over."""
+        self._run = None
+
+    def _on_stopping(self, **_: Any) -> None:
+        # From here on users go for good, and workers take no messages while they wait for them.
+        if self._run is not None:
+            self._run.is_stopping = True
+
+    # Beats
+
+    def _on_beat(self, environment: Environment, msg: Message, **_: Any) -> None:
+        t1_us = own_wall_us()
+        worker, said = msg.node_id, msg.data
+        hears = said["seen_us"] is not None and t1_us - said["seen_us"] < LEASE_S * 1e6
+        # Locust forgets workers that quit, and those that were away for a minute.
+        leases = hears and self._is_welcome(worker) and worker in self._runner.clients
+        change = self._attendance.renew(worker, time.perf_counter()) if leases else None
+        run = self._run
+        rows: list[list[object]] = []
+        if run is not None:
+            known = said["epochs"] if said["run_id"] == run.run_id else 0
+            rows = run.epochs.as_wire()[known:]
+        answer = {
+            "t0_us": said["t0_us"],
+            "t1_us": t1_us,
+            "t2_us": own_wall_us(),
+            "lease_s": LEASE_S if leases else 0.0,
+            "run_id": None if run is None else run.run_id,
+            "epochs": rows,
+        }
+        self._send(ANSWER, answer, worker)
+        if not leases:
+            return
+        self._users[worker] = sum(said["users"].values())
+        self._runner.clients[worker].user_classes_count = dict(said["users"])
+        if change is not None:
+            self._came(worker, change)
+        self._compare(worker, said["share"])
+
+    def _compare(self, worker: str, share: dict[str, int]) -> None:
+        """Hand out what became due, and tell again what a worker has not taken."""
+        took_it = self.handout.confirm(worker, share)
+        if took_it:
+            self._told_s.pop(worker, None)
+        now_s = time.perf_counter()
+        told_s = self._told_s.get(worker, now_s) if not took_it else now_s
+        if not took_it:
+            self._told_s.setdefault(worker, now_s)
+        if self.handout.is_due() or now_s - told_s > TELL_AGAIN_S:
+            self._hand_out()
+
+    # Changes
+
+    def _watch(self) -> None:
+        while True:
+            gevent.sleep(WATCH_S)
+            now_s = time.perf_counter()
+            self._attendance.excuse(self._awake.pass_time(now_s))
+            self._awake.heard()
+            for absence in self._attendance.lapse(now_s):
+                self._left(absence, now_s)
+
+    def _left(self, absence: Absence, now_s: float) -> None:
+        worker = absence.worker
+        self._users.pop(worker, None)
+        if worker in self._runner.clients:
+            # Locust counts the dead for another second, and those of a late report for ever.
+            self._runner.clients[worker].user_classes_count = {}
+        run = self._run
+        if run is None or run.is_stopping:
+            return
+        others = len(self.present())
+        share = self.handout.part_of(worker) or 1 / (others + 1)
+        self._hand_out()
+        t_s = run.elapsed_s()
+        ended_s = t_s - (now_s - absence.ended_s)
+        heard_s = t_s - (now_s - absence.heard_s)
+        run.notes.away(worker, t_s, heard_s, ended_s, share, others)
+        # The worker's own lease ended by then at the latest, as the master counted it.
+        self._add_epoch(run, from_us=int(max(t_s + EPOCH_AHEAD_S, ended_s) * 1e6))
+
+    def _came(self, worker: str, change: Change) -> None:
+        run = self._run
+        if run is None or run.is_stopping:
+            return
+        t_s = run.elapsed_s()
+        if change is Change.BACK:
+            run.notes.back(worker, t_s)
+        elif t_s > 0:
+            run.notes.joined(worker, t_s)
+        self._hand_out()
+        self._add_epoch(run, from_us=int(max(0.0, t_s + EPOCH_AHEAD_S) * 1e6))
+
+    def _add_epoch(self, run: _Run, from_us: int) -> None:
+        latest, workers = run.epochs.latest, self.present()
+        if latest is not None and latest.workers == workers:
+            return
+        number = 0 if latest is None else latest.number + 1
+        epoch = Epoch(number, max(from_us, 0 if latest is None else latest.from_us), workers)
+        run.epochs.add(epoch)
+        if number:
+            run.notes.epoch(epoch, run.elapsed_s())
+        for worker in workers:
+            self._send(EPOCHS, {"run_id": run.run_id, "epochs": run.epochs.as_wire()}, worker)
+
+    # Messages
+
+    def _hand_out(self) -> None:
+        """Locust's spawn message, to those for whom something changes or was not taken."""
+        if self._runner.state not in (STATE_SPAWNING, STATE_RUNNING) or not self.handout.counts:
+            return
+        before = self.handout.told
+        now_s = time.perf_counter()
+        for worker, share in self.handout.shares().items():
+            is_late = now_s - self._told_s.get(worker, now_s) > TELL_AGAIN_S
+            if share == before.get(worker) and not is_late:
+                continue
+            self._told_s[worker] = now_s
+            options = self._environment.parsed_options
+            job = {
+                "timestamp": time.time(),
+                "user_classes_count": share,
+                "host": self._environment.host,
+                "stop_timeout": self._environment.stop_timeout,
+                "parsed_options": {} if options is None else vars(options),
+            }
+            self._send("spawn", job, worker)
+
+    def _send(self, kind: str, data: dict[str, Any], worker: str) -> None:
+        try:
+            self._runner.send_message(kind, data, worker)
+        except RPCError as error:
+            logger.warning("a message could not be sent to worker %s: %s", worker, error)
