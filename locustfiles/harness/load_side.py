@@ -4,7 +4,8 @@ Exists once per run in the only process and in each worker. Life cycle:
 
 1. made at test_start from the run's plan, and put on Locust's environment;
 2. `run` is a greenlet: about every second it ships the closed seconds and one line of health;
-3. `finish` ships what is left, after the users have stopped; `detach` takes it off again.
+3. at test_stopping no more arrivals start; `drain` waits for those of an open load in flight;
+4. `finish` ships what is left, after the users have stopped; `detach` takes it off again.
 
 Encoding yields to the users between slices, so that recording never stalls the load. This module
 must not know where reports go: `ship` takes them.
@@ -18,7 +19,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from locust import TaskSet, User
@@ -54,6 +55,22 @@ Ship = Callable[[str, dict[str, Any]], None]
 """Takes a kind (`second`, `health`, `annotation`) and a report that JSON and msgpack carry."""
 
 
+class Arriving(Protocol):
+    """What starts the arrivals of an open load (scheduler.py)."""
+
+    @property
+    def lateness(self) -> Lateness: ...
+
+    def figures(self) -> dict[str, float]:
+        """For a line of health."""
+
+    def close(self) -> None:
+        """Start nothing from now on."""
+
+    def finish(self, timeout_s: float) -> None:
+        """Let what is in flight end within that time from `close`, then cancel it."""
+
+
 def first_request_delay_s(elapsed_s: float, share: float) -> float:
     """Wait of a user that starts at `elapsed_s`; `share` in [0, 1) is its random place.
 
@@ -83,7 +100,7 @@ class LoadSide:
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
         self._events = EventRecorder(self.recorder.record, self._note_untimed)
         self.reconnects = 0
-        self.lateness: Lateness | None = None
+        self.arrivals: Arriving | None = None
         self.unmet: set[str] = set()
         self.shared: dict[str, Any] = {}
         self._worker_index = worker_index
@@ -119,6 +136,8 @@ class LoadSide:
         LeanHttpUser.resolver = GuardedResolver(Allowance.of(self.plan.allow_target))
         user_error: Any = environment.events.user_error
         user_error.add_listener(self._on_user_error)
+        stopping: Any = environment.events.test_stopping
+        stopping.add_listener(self._on_stopping)
 
     def detach(self, environment: Environment) -> None:
         """The run is over: a user that starts now is refused rather than recorded nowhere."""
@@ -128,6 +147,8 @@ class LoadSide:
             self._events.detach(environment)
             user_error: Any = environment.events.user_error
             user_error.remove_listener(self._on_user_error)
+            stopping: Any = environment.events.test_stopping
+            stopping.remove_listener(self._on_stopping)
 
     def next_user_number(self) -> int:
         """Numbers the users of this process from 0, in the order in which they start."""
@@ -150,19 +171,24 @@ class LoadSide:
         """Record one value of a figure, now."""
         self.recorder.observe(name, value, wall_us(time.perf_counter()))
 
-    def user_failed(self, user: User, error: BaseException) -> None:
-        """Count an exception that a user raised, once: any makes the generator unfit."""
+    def user_failed(self, kind: type[User], error: BaseException) -> None:
+        """Count an exception that a user of that class raised, once: any makes the generator
+        unfit."""
         if getattr(error, _COUNTED, False):
             return
         setattr(error, _COUNTED, True)
         self.user_errors += 1
-        kind = f"{type(error).__name__} in {type(user).__name__}"
+        text = f"{type(error).__name__} in {kind.__name__}"
         if len(self._error_kinds) < MAX_ERROR_KINDS:
-            self._error_kinds.setdefault(kind, False)
+            self._error_kinds.setdefault(text, False)
 
     def _on_user_error(self, user_instance: User | TaskSet, exception: Exception, **_: Any) -> None:
         user = user_instance.user if isinstance(user_instance, TaskSet) else user_instance
-        self.user_failed(user, exception)
+        self.user_failed(type(user), exception)
+
+    def _on_stopping(self, **_: Any) -> None:
+        if self.arrivals is not None:
+            self.arrivals.close()
 
     def run(self) -> None:
         """Ship once a second until the greenlet is killed; measures the loop's lag in between."""
@@ -177,6 +203,12 @@ class LoadSide:
                 self._ship_health()
         finally:
             lag.kill(block=False)
+
+    def drain(self, timeout_s: float) -> None:
+        """Wait until no arrival of an open load is in flight, while `run` still tells how this
+        process does. Users have ended before."""
+        if self.arrivals is not None:
+            self.arrivals.finish(timeout_s)
 
     def finish(self) -> None:
         """Ship everything that is left. Call it once, when no user runs any more."""
@@ -197,8 +229,13 @@ class LoadSide:
             USERS: self._users(),
             RECONNECTS: self.reconnects,
             OPEN_SOCKETS: open_sockets(),
-            **late_arrivals(self.lateness),
+            **self._figures_of_arrivals(),
         }
+
+    def _figures_of_arrivals(self) -> dict[str, float]:
+        if self.arrivals is None:
+            return {}
+        return self.arrivals.figures() | late_arrivals(self.arrivals.lateness)
 
     def _ship_health(self) -> None:
         self._ship_values(round(self.elapsed_s(), 3), self._meter.take())

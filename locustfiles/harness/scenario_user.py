@@ -62,7 +62,7 @@ class ScenarioUser(LeanHttpUser):
 
     def _note_end(self, greenlet: gevent.Greenlet) -> None:
         if greenlet.exception is not None:
-            self._load_side.user_failed(self, greenlet.exception)
+            self._load_side.user_failed(type(self), greenlet.exception)
 
     def on_start(self) -> None:
         """Connect, then wait for this user's own moment around the step that it starts for.

@@ -16,6 +16,7 @@ takeover are not its own. This module must not know what a task does.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -28,6 +29,7 @@ from locustfiles.harness.lateness import Lateness
 from locustfiles.harness.own_share import OwnShare
 from locustfiles.harness.session_pool import LATEST_START_US, Arrival, Failed, SessionPool, now_us
 from results.arrival import Unsent
+from results.health import RECORDER_FAILURES, SESSIONS, SESSIONS_BUSY
 from results.recorder import Recorder
 from shapes.arrivals import Arrivals, ProfileLike
 
@@ -46,9 +48,7 @@ SKIPPED_AT_ONCE = 5_000
 BATCH_US = 2_000
 """Arrivals that are overdue are handed over for so long at a stretch, then sessions may send."""
 
-SESSIONS = "sessions"
-SESSIONS_BUSY = "sessions_busy"
-"""Names of the scheduler's figures in lines of health."""
+logger = logging.getLogger(__name__)
 
 
 class Scheduler:
@@ -81,20 +81,31 @@ class Scheduler:
         ]
         self._sequence = _merged([sequence_of(kind, one, seed) for kind, one in loads.items()])
         self._closed_at_us: int | None = None
-        self._greenlet = gevent.Greenlet(self._run)
+        self._greenlet = gevent.Greenlet(self._run_guarded)
+        self._failures = 0
         self._stood_since_us = 0
 
-    def start(self) -> gevent.Greenlet:
-        """Begin; the greenlet ends with the last arrival or after `close`, or with its failure."""
+    def start(self) -> None:
+        """Begin, in a greenlet that ends with the last arrival or after `close`."""
         self._greenlet.start()
-        return self._greenlet
 
     def figures(self) -> dict[str, float]:
         """For the line of health."""
-        return {
+        found: dict[str, float] = {
             SESSIONS: sum(pool.size for pool in self._pools),
             SESSIONS_BUSY: sum(pool.busy for pool in self._pools),
         }
+        if self._failures:
+            found[RECORDER_FAILURES] = self._failures
+        return found
+
+    def _run_guarded(self) -> None:
+        try:
+            self._run()
+        except Exception:
+            # The edge of the greenlet: nothing arrives any more, and the run is void.
+            self._failures += 1
+            logger.exception("no more arrivals are started; the verdict will be INCONCLUSIVE")
 
     def close(self) -> None:
         """Start nothing from now on. Idempotent."""
@@ -104,13 +115,16 @@ class Scheduler:
     def finish(self, timeout_s: float) -> None:
         """End all sessions; those that serve an arrival have `timeout_s` to end by themselves.
 
-        Call it once, before the load side ships what is left.
+        Counted from `close`. Call it once, while health is still told.
         """
         self.close()
+        assert self._closed_at_us is not None
+        ends_us = self._closed_at_us + int(timeout_s * 1e6)
         # It has little left to do: to count what was due before the end.
-        self._greenlet.join(timeout_s)
+        self._greenlet.join(max(LONGEST_WAIT_S, timeout_s))
         self._greenlet.kill()
-        finishing = [gevent.spawn(pool.finish, timeout_s) for pool in self._pools]
+        left_s = max(0.0, (ends_us - self._now_us()) / 1e6)
+        finishing = [gevent.spawn(pool.finish, left_s) for pool in self._pools]
         gevent.joinall(finishing, raise_error=True)
 
     def _now_us(self) -> int:

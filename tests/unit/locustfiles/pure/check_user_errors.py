@@ -169,7 +169,7 @@ def test_kinds_are_bounded_and_errors_are_not() -> None:
     many = MAX_ERROR_KINDS + 5
     user: Any = object()
     for n in range(many):
-        side.user_failed(user, type(f"Error{n}", (Exception,), {})())
+        side.user_failed(type(user), type(f"Error{n}", (Exception,), {})())
     side.finish()
     assert len(kinds(shipped)) == MAX_ERROR_KINDS
     assert counted(shipped) == many
