@@ -58,8 +58,9 @@ def overlay(*parts: Piecewise | Placed) -> Piecewise:
 
 
 def sequence(*profiles: Piecewise) -> Piecewise:
-    """One after the other: each profile starts where the one before it ends.
+    """target(t) = p.target(t - start of p), p being the profile whose turn it is at t.
 
+    Each starts where the one before it ends.
     Neighbours with the same phase name become one phase. Raises ValueError when users and arrivals
     meet.
     """
