@@ -8,7 +8,7 @@ books, or what is done when a run ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from locustfiles.harness.http.clock import wall_us
@@ -57,9 +57,11 @@ class Course:
         return f"stopped after {max(0.0, elapsed_s):.0f} of {duration_s:.0f} s"
 
 
-def course_of(shape: PhasedShape, scenario: Scenario) -> Course:
+def course_of(
+    shape: PhasedShape, scenario: Scenario, arrivals: Mapping[str, tuple[int, ...]] | None = None
+) -> Course:
     """The shape's, with its second 0 set anew: nothing slow may follow until users start."""
-    plan = planned(shape, scenario)
+    plan = planned(shape, scenario, arrivals)
     shape.reset_time()
     assert shape.began_s is not None
     # Not its wall clock: workers are on the time line of this process.
@@ -75,14 +77,17 @@ def course_of(shape: PhasedShape, scenario: Scenario) -> Course:
     )
 
 
-def planned(shape: PhasedShape, scenario: Scenario) -> Plan:
-    """What the shape will hand over, as the timeline holds it."""
+def planned(
+    shape: PhasedShape, scenario: Scenario, arrivals: Mapping[str, tuple[int, ...]] | None = None
+) -> Plan:
+    """What the shape will hand over, as the timeline holds it, and the open load's arrivals."""
     return Plan.of(
         shape.plan,
         users=planned_users(shape.plan),
         user_seconds=planned_user_seconds(shape.plan),
         mean_cycle_s=scenario.mean_cycle_s,
         endpoint=scenario.endpoint,
+        arrivals=arrivals,
     )
 
 

@@ -32,10 +32,12 @@ from locustfiles.harness.clock_sync import answer_clock
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import Course, ad_hoc_course, course_of
 from locustfiles.harness.crew import LocalCrew, local_crew
+from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.fingerprint import fingerprint
 from locustfiles.harness.hello import REFUSED, Welcome
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.muster import Muster
+from locustfiles.harness.open_load import begin_arrivals, planned_arrivals, refuse_ad_hoc
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.roll import WorkerRoll
@@ -52,6 +54,7 @@ from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id
 from results.timeline import Header
 from results.verdict import ExitCode, Judgement, worst
+from shapes.load import Load
 from shapes.locust_shape import PhasedShape
 
 FINISH_MARGIN_S = 10.0
@@ -92,6 +95,7 @@ class Owner:
         self.last: tuple[Judgement, RunFolder] | None = None
         self.not_begun: str | None = None
         self.welcome: Welcome | None = None
+        self._arrivals: tuple[Load, dict[str, tuple[int, ...]]] | None = None
         self._barrier: Barrier | None = None
         self._muster: Muster | None = None
         self._crew: LocalCrew | None = None
@@ -139,6 +143,8 @@ class Owner:
             seed=self._options.seed,
             source_dir=self._scenario.source_dir,
         )
+        if self._shape is not None:
+            self._planned_arrivals(self._shape)
         self._target = acquire_target(
             self._scenario,
             self._options,
@@ -164,7 +170,7 @@ class Owner:
             self._begin()
         except Exception as error:
             # The edge to Locust, which would swallow it and let users start without books.
-            is_known = isinstance(error, ResultsError)
+            is_known = isinstance(error, ResultsError | BadConfiguration)
             text = "the run cannot be recorded, so it is not started: %s"
             logger.error(text, error, exc_info=not is_known)
             self.not_begun = str(error)
@@ -177,6 +183,8 @@ class Owner:
         limit_s = self._environment.stop_timeout + FINISH_MARGIN_S + JUDGE_TIMEOUT_S
         if not self._idle.wait(limit_s):
             raise TimeoutError(f"the run before it was not judged within {limit_s:.0f} s")
+        if self._is_ad_hoc and (why := refuse_ad_hoc(self._runner.user_classes)):
+            raise BadConfiguration(why)
         silent = () if self._barrier is None else self._barrier.gather()
         self._exit_codes.append(ExitCode.INCONCLUSIVE)
         self._set_exit_code()
@@ -230,7 +238,17 @@ class Owner:
     def _new_course(self) -> Course:
         if self._shape is None:
             return unplanned_course(self._environment)
-        return ad_hoc_course() if self._is_ad_hoc else course_of(self._shape, self._scenario)
+        if self._is_ad_hoc:
+            return ad_hoc_course()
+        return course_of(self._shape, self._scenario, self._planned_arrivals(self._shape))
+
+    def _planned_arrivals(self, shape: PhasedShape) -> dict[str, tuple[int, ...]]:
+        """Counted once, ahead of the load, unless a person picks other classes after that."""
+        if self._arrivals is None or self._arrivals[0] is not shape.plan:
+            classes = self._runner.user_classes
+            counts = planned_arrivals(shape.plan, classes, self._options.seed)
+            self._arrivals = (shape.plan, counts)
+        return self._arrivals[1]
 
     def _say_what_begins(self, folder: RunFolder) -> None:
         """In the manifest and on the console."""
@@ -296,6 +314,7 @@ class Owner:
             probes=(run.book.slowest_write,),
         )
         load_side.attach(self._environment)
+        begin_arrivals(self._environment, load_side)
         run.greenlets.append(gevent.spawn(run.guarded, load_side.run))
 
     def _progress(self, run: Run) -> Callable[[Moment, int], None] | None:

@@ -132,6 +132,7 @@ class Run:
                 logger.error("worker %s never said that it is done: results are missing", worker)
             self._note_lost_workers()
         elif self.load_side is not None:
+            self.load_side.drain(self.runner.environment.stop_timeout or 0.0)
             gevent.killall(self.greenlets)
             self.load_side.finish()
             sent[self.load_side.source] = self.load_side.recorder.sequence

@@ -42,6 +42,12 @@ from locustfiles.harness.exit_code import keep_exit_code
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.fingerprint import suite_hashes
 from locustfiles.harness.limit import check_descriptors
+from locustfiles.harness.open_load import (
+    most_sessions,
+    refuse_ad_hoc,
+    require_sound_arrivals,
+    require_sound_checks,
+)
 from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
@@ -154,6 +160,8 @@ class Harness:
         scenario, shape = self._scenario, environment.shape_class
         if scenario.shape is None:
             require_unplanned(scenario, options, environment)
+            if why := refuse_ad_hoc(environment.user_classes):
+                raise BadConfiguration(why)
             _check_descriptors(scenario, users_wanted(environment), environment)
             return None
         _quieten(environment)
@@ -163,8 +171,10 @@ class Harness:
                 "in the locustfile, and no other shape"
             )
         _configure(shape, options, environment)
+        require_sound_arrivals(shape.plan, environment.user_classes)
         planned_peak = round(shape.plan.peak(0.0, shape.plan.duration_s)) + shape.fixed_users
-        _check_descriptors(scenario, planned_peak, environment)
+        sessions = most_sessions(shape.plan, environment.user_classes)
+        _check_descriptors(scenario, planned_peak + sessions, environment)
         return shape
 
     def _require_no_changes(self, environment: Environment, web_ui: WebUI | None) -> None:
@@ -331,8 +341,12 @@ def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
         stress_of(shape, plan)
     except ValueError as error:
         raise BadConfiguration(f"{scenario.id}: {error}") from None
+    try:
+        require_sound_checks(shape.plan, scenario.checks, scenario.endpoint)
+    except BadConfiguration as error:
+        raise BadConfiguration(f"{scenario.id}: {error}") from None
     if scenario.mean_cycle_s is None:
-        _refuse_achieved(scenario)
+        _refuse_achieved(scenario, is_open=bool(shape.plan.arrivals))
     windows = [RUN, *(window.name for window in phase_windows(plan))]
     try:
         expanded(scenario.checks, windows)
@@ -345,8 +359,11 @@ def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
         )
 
 
-def _refuse_achieved(scenario: Scenario) -> None:
+def _refuse_achieved(scenario: Scenario, *, is_open: bool) -> None:
     for check in scenario.checks:
+        if is_open and check.endpoint is None:
+            # Arrivals are counted against those planned.
+            continue
         if check.measure is Measure.ACHIEVED and check.mean_cycle_s is None:
             raise BadConfiguration(
                 f"{scenario.id}: the check {check.id!r} counts against the plan, but no mean cycle "

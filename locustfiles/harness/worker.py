@@ -30,6 +30,7 @@ from locustfiles.harness.fingerprint import fingerprint
 from locustfiles.harness.hello import say_hello
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.master_loss import EXIT_TIMEOUT_S, STOP_TIMEOUT_S, MasterLoss, end_process
+from locustfiles.harness.open_load import begin_arrivals
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
 from results.health import SHIPPING_FAILURES
@@ -113,6 +114,7 @@ class Worker:
             probes=(lambda: {SHIPPING_FAILURES: self._unsent}, self.clock.figures),
         )
         self._load_side.attach(self._environment)
+        begin_arrivals(self._environment, self._load_side, self.share)
         self._shipping = gevent.spawn(self._run, self._load_side)
 
     def _require_allowed(self, plan: RunPlan) -> None:
@@ -138,6 +140,7 @@ class Worker:
         load_side, self._load_side = self._load_side, None
         if load_side is None:
             return
+        load_side.drain(self._environment.stop_timeout)
         if self._shipping is not None:
             self._shipping.kill()
         load_side.finish()
