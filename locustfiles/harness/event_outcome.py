@@ -28,8 +28,9 @@ _BY_CLASS: tuple[tuple[type[BaseException], Outcome], ...] = (
 )
 """Python's own. `requests.ConnectionError` and its like are not among them."""
 
-_BY_NAME = {
-    # requests, urllib3
+_BY_NAME: dict[str, Outcome | None] = {
+    # requests, urllib3; a NewConnectionError is a ConnectTimeoutError there, whatever its cause
+    "NewConnectionError": None,
     "Timeout": Outcome.TIMEOUT,
     "ConnectTimeout": Outcome.TIMEOUT,
     "ReadTimeout": Outcome.TIMEOUT,
@@ -89,13 +90,16 @@ def _told_by(error: BaseException) -> Outcome | None:
     for link in _chain(error):
         if isinstance(link, OSError) and link.errno in _LOCAL:
             return Outcome.LOCAL
-        for kind in type(link).__mro__:
-            if kind.__name__ in _BY_NAME:
-                return _BY_NAME[kind.__name__]
-        for known, outcome in _BY_CLASS:
-            if isinstance(link, known):
-                return outcome
+        if (found := _told_by_one(link)) is not None:
+            return found
     return None
+
+
+def _told_by_one(link: BaseException) -> Outcome | None:
+    for kind in type(link).__mro__:
+        if kind.__name__ in _BY_NAME:
+            return _BY_NAME[kind.__name__]
+    return next((outcome for known, outcome in _BY_CLASS if isinstance(link, known)), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,134 @@
+"""What becomes of Locust's request events, whatever a client puts into them."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytest
+from locust.env import Environment
+from locust.event import Events
+
+from locustfiles.harness.event_recorder import FURTHER_HOSTS, MAX_HOSTS, EventRecorder
+from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.http.response import Response
+from results.sample import Outcome, Sample
+
+
+class Taken:
+    """A recorder on real events."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.untimed: list[str] = []
+        self.environment = Environment(events=Events())  # type: ignore[no-untyped-call]
+        self.recorder = EventRecorder(self.samples.append, self.untimed.append)
+        self.recorder.attach(self.environment)
+
+    def fire(self, **given: Any) -> Sample | None:
+        usual: dict[str, Any] = {
+            "request_type": "GET",
+            "name": "/",
+            "response_time": 12.5,
+            "response_length": 5,
+            "context": {},
+            "exception": None,
+        }
+        before = len(self.samples)
+        self.environment.events.request.fire(**(usual | given))  # type: ignore[no-untyped-call]
+        return self.samples[-1] if len(self.samples) > before else None
+
+
+@pytest.fixture
+def taken() -> Taken:
+    return Taken()
+
+
+def found(sample: Sample | None) -> Sample:
+    assert sample is not None
+    return sample
+
+
+def test_an_event_is_one_sample_that_ends_about_now(taken: Taken) -> None:
+    sample = found(taken.fire(url="http://user:pw@A.example:80/x?y"))
+    now_us = wall_us(time.perf_counter())
+    assert (sample.name, sample.outcome, sample.bytes_received) == ("GET /", Outcome.OK, 5)
+    assert sample.end_us - sample.start_us == 12_500
+    assert 0 <= now_us - sample.end_us < 5_000_000
+    assert sample.node == "http://a.example:80"
+    assert sample.intended_us is None, "nobody knows when it was meant to start"
+
+
+def test_a_failed_event_is_a_failed_sample(taken: Taken) -> None:
+    assert found(taken.fire(exception=TimeoutError())).outcome is Outcome.TIMEOUT
+
+
+def test_an_exception_that_is_false_is_no_failure_as_for_locust(taken: Taken) -> None:
+    assert found(taken.fire(exception="")).outcome is Outcome.OK
+
+
+def test_what_a_lean_user_sends_is_not_counted_twice(taken: Taken) -> None:
+    own = Response("http://a/", {"request_type": "GET", "name": "/"}, 200, b"", b"", None)
+    assert taken.fire(response=own) is None
+
+
+def test_the_start_is_known_where_the_with_block_took_its_time(taken: Taken) -> None:
+    sample = found(taken.fire(response_time=100.0, start_time=time.time() - 3.0))
+    assert sample.end_us - sample.start_us == 100_000
+    ago_us = wall_us(time.perf_counter()) - sample.start_us
+    assert 3_000_000 <= ago_us < 8_000_000
+
+
+@pytest.mark.parametrize(
+    "start", [None, True, "now", 0, time.time() * 1000, time.time() + 3600, math.nan, math.inf]
+)
+def test_a_start_that_cannot_be_right_is_not_believed(taken: Taken, start: object) -> None:
+    sample = found(taken.fire(response_time=100.0, start_time=start))
+    ago_us = wall_us(time.perf_counter()) - sample.start_us
+    assert 100_000 <= ago_us < 5_000_000
+
+
+@pytest.mark.parametrize("took", [None, True, "12", -1, math.nan, math.inf])
+def test_an_event_without_a_time_counts_and_the_first_is_told(taken: Taken, took: object) -> None:
+    for _ in range(3):
+        sample = found(taken.fire(response_time=took))
+        assert sample.end_us == sample.start_us
+    assert taken.untimed == ["GET /"]
+
+
+@pytest.mark.parametrize("length", [None, True, "5", -1, math.nan, math.inf])
+def test_a_length_that_is_none_counts_as_nothing(taken: Taken, length: object) -> None:
+    assert found(taken.fire(response_length=length)).bytes_received == 0
+
+
+@pytest.mark.parametrize(
+    ("request_type", "name", "endpoint"),
+    [
+        ("grpc", "/shop.Shop/Buy", "grpc /shop.Shop/Buy"),
+        (b"GET".decode(), b"/bytes", "GET /bytes"),
+        ("", "lonely", "lonely"),
+        (None, 5, "None 5"),
+    ],
+)
+def test_any_name_that_a_client_gives_is_taken(
+    taken: Taken, request_type: object, name: object, endpoint: str
+) -> None:
+    assert found(taken.fire(request_type=request_type, name=name)).name == endpoint
+
+
+@pytest.mark.parametrize("url", [None, 5, "", "/path", "localhost:50051", b"http:/a", "x//a/b"])
+def test_without_a_url_there_is_no_host(taken: Taken, url: object) -> None:
+    assert found(taken.fire(url=url)).node == ""
+
+
+def test_hosts_beyond_a_bound_are_counted_as_one(taken: Taken) -> None:
+    nodes = [found(taken.fire(url=f"http://host{number}/")).node for number in range(MAX_HOSTS + 5)]
+    assert nodes[MAX_HOSTS - 1] == f"http://host{MAX_HOSTS - 1}"
+    assert nodes[MAX_HOSTS:] == [FURTHER_HOSTS] * 5
+    assert found(taken.fire(url="http://host0/")).node == "http://host0", "still its own"
+
+
+def test_nothing_is_taken_once_it_is_detached(taken: Taken) -> None:
+    taken.recorder.detach(taken.environment)
+    assert taken.fire() is None
