@@ -85,6 +85,10 @@ class Attendance:
         """Those who are here, in the order in which they came first."""
         return tuple(worker for worker, member in self._members.items() if member.is_here)
 
+    def forget(self, worker: str) -> None:
+        """As if it had never come: its absence is nobody's concern, its next beat joins it."""
+        self._members.pop(worker, None)
+
     def knows(self, worker: str) -> bool:
         return worker in self._members
 

@@ -100,6 +100,10 @@ class Muster:
         """A run starts; whoever is here shares its arrivals from the beginning."""
         self._run = _Run(run_id, elapsed_s, notes)
         self._told_s.clear()
+        for worker in self._attendance.present():
+            if not self._is_welcome(worker):
+                # Left out by the start barrier: it has nothing to lose, and joins when it is ready.
+                self._attendance.forget(worker)
         self._add_epoch(self._run, from_us=0)
 
     def end(self) -> None:
