@@ -17,7 +17,6 @@ from locustfiles.harness.http.connection import Connection, Limits, Reply
 from locustfiles.harness.http.connector import connect
 from locustfiles.harness.http.origin import Origin
 from locustfiles.harness.http.resolver import Resolver
-from locustfiles.harness.http.socket_count import SOCKETS
 from locustfiles.harness.http.tls import insecure_context, verifying_context
 from locustfiles.harness.http.transport_error import (
     ConnectionClosed,
@@ -49,15 +48,15 @@ class Settings(NamedTuple):
 class KeptConnections:
     """See the module's docstring. `reconnects` counts kept connections that were found closed;
     `on_reconnect` is told their origin's URL. `opened` counts connections that came about, and
-    `reused` exchanges that needed none.
+    `exchanges` what they were wanted for, redirects included.
 
     Requests that are under way at once use a connection each; all of them are kept, up to the
     settings' `idle_connections`.
     """
 
     __slots__ = (
-        "_idle", "_on_reconnect", "_resolver", "_settings", "_spare", "opened", "reconnects",
-        "reused",
+        "_idle", "_on_reconnect", "_resolver", "_settings", "_spare", "exchanges", "opened",
+        "reconnects",
     )  # fmt: skip
 
     def __init__(
@@ -68,7 +67,7 @@ class KeptConnections:
     ) -> None:
         self.opened = 0
         self.reconnects = 0
-        self.reused = 0
+        self.exchanges = 0
         self._resolver = resolver
         self._settings = settings
         self._on_reconnect = on_reconnect
@@ -97,10 +96,22 @@ class KeptConnections:
         cannot even be opened, the first failure is the one to report: that attempt may have taken
         effect, and "refused" would deny it.
         """
-        connection, reply = self._send(
-            Connection.exchange, origin, payload, bodiless, timeout_s, start_s + timeout_s
-        )
-        if not connection.closed:
+        url = origin.url
+        deadline = start_s + timeout_s
+        self.exchanges += 1
+        connection = self._idle.pop(url, None)
+        kept = connection is not None and not connection.closed
+        if not kept:
+            kept, connection = self._another(origin, connection, deadline)
+        assert connection is not None
+        try:
+            reply = connection.exchange(payload, bodiless, timeout_s, deadline)
+        except (ConnectionClosed, ConnectionReset) as error:
+            connection = self._replacement(
+                origin, payload, connection if kept else None, error, deadline
+            )
+            reply = connection.exchange(payload, bodiless, timeout_s, deadline)
+        if not connection.closed and self._idle.setdefault(url, connection) is not connection:
             self.give_back(origin, connection)
         return reply
 
@@ -115,9 +126,16 @@ class KeptConnections:
         """As `exchange`, until the head: the caller reads the body, and gives the connection back
         or closes it.
         """
-        return self._send(
-            Connection.begin, origin, payload, bodiless, timeout_s, start_s + timeout_s
-        )
+        deadline = start_s + timeout_s
+        self.exchanges += 1
+        kept, connection = self._another(origin, self._idle.pop(origin.url, None), deadline)
+        try:
+            return connection, connection.begin(payload, bodiless, timeout_s, deadline)
+        except (ConnectionClosed, ConnectionReset) as error:
+            connection = self._replacement(
+                origin, payload, connection if kept else None, error, deadline
+            )
+            return connection, connection.begin(payload, bodiless, timeout_s, deadline)
 
     def give_back(self, origin: Origin, connection: Connection) -> None:
         """Keep an open connection for the next request, unless there are enough."""
@@ -133,54 +151,43 @@ class KeptConnections:
             connection.close()
         self._spare = spare
 
-    def _send(
+    def _another(
+        self, origin: Origin, found: Connection | None, deadline: float
+    ) -> tuple[bool, Connection]:
+        """`found` if it is open, else a spare one, else a fresh one; whether it was kept."""
+        if found is not None:
+            if not found.closed:
+                return True, found
+            self._count_reconnect(origin)
+        spare = self._take_spare(origin) if self._spare else None
+        if spare is not None:
+            return True, spare
+        return False, self._open(origin, deadline)
+
+    def _take_spare(self, origin: Origin) -> Connection | None:
+        kept = [pair for pair in self._spare or () if not pair[1].closed]
+        found = next((pair for pair in kept if pair[0] == origin.url), None)
+        self._spare = [pair for pair in kept if pair is not found]
+        return None if found is None else found[1]
+
+    def _replacement(
         self,
-        perform: Callable[[Connection, bytes | Upload, bool, float, float], Reply],
         origin: Origin,
         payload: bytes | Upload,
-        bodiless: bool,
-        timeout_s: float,
+        kept: Connection | None,
+        error: ConnectionClosed | ConnectionReset,
         deadline: float,
-    ) -> tuple[Connection, Reply]:
-        connection = self._idle.pop(origin.url, None)
-        if connection is None or connection.closed:
-            connection = self._another(origin, connection)
-        kept = connection is not None
-        if connection is None:
-            connection = self._open(origin, deadline)
-        elif connection.exchanges:
-            self.reused += 1
-            SOCKETS.reused += 1
+    ) -> Connection:
+        """A fresh connection in place of a kept one that ended with `error`, or raises that."""
+        if kept is None or not kept.untouched:
+            raise error
+        if not isinstance(payload, bytes) and not payload.rewind():
+            raise error
+        self._count_reconnect(origin)
         try:
-            return connection, perform(connection, payload, bodiless, timeout_s, deadline)
-        except (ConnectionClosed, ConnectionReset) as error:
-            if not kept or not connection.untouched:
-                raise
-            if not isinstance(payload, bytes) and not payload.rewind():
-                raise
-            self._count_reconnect(origin)
-            try:
-                connection = self._open(origin, deadline)
-            except NeverSent:
-                raise error from None
-            return connection, perform(connection, payload, bodiless, timeout_s, deadline)
-
-    def _another(self, origin: Origin, closed: Connection | None) -> Connection | None:
-        """A spare connection, in place of none or of one that was found closed."""
-        if closed is not None:
-            self._count_reconnect(origin)
-        found = None
-        if self._spare:
-            rest = []
-            for url, connection in self._spare:
-                if connection.closed:
-                    continue
-                if found is None and url == origin.url:
-                    found = connection
-                else:
-                    rest.append((url, connection))
-            self._spare = rest
-        return found
+            return self._open(origin, deadline)
+        except NeverSent:
+            raise error from None
 
     def open_ahead(self, origin: Origin, timeout_s: float) -> None:
         """Open a connection before its first request, unless there is one.

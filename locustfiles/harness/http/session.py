@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from http.cookiejar import CookieJar
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakSet
 
 from locust.event import EventHook
@@ -45,18 +45,10 @@ from results.sample import Outcome, Sample
 SampleSink = Callable[[Sample], None]
 
 
-class _Facts(NamedTuple):
-    """What a sample needs and Locust's event does not have."""
-
-    node: str
-    start_s: float
-    end_s: float
-    intended_us: int | None
-    write_id: bytes | None
-    reply: Reply
-    lower_head: bytes
-    emulated_before_us: int = 0
-
+_Facts = tuple[str, float, float, int | None, bytes | None, Reply, bytes, int]
+"""What a sample needs and Locust's event does not have: the node, start and end in seconds, the
+intended start, the write's id, the reply, its head in lower case, and what the redirects before it
+declared as emulated. A plain tuple, since a named one takes 0.25 us to make."""
 
 _NO_REPLY = Reply(0, b"", b"", 0)
 
@@ -205,20 +197,26 @@ class LeanHttpSession(Calls):
         finally:
             end_s = perf_counter()
             if not answered:
-                facts = _Facts(origin.url, start_s, end_s, intended_us, write_id, reply, b"")
-                self._yield(meta, facts, Outcome.CANCELLED)
-        final_url, final_origin, emulated_before_us = full_url, origin, 0
+                ended: _Facts = (origin.url, start_s, end_s, intended_us, write_id, reply, b"", 0)
+                self._yield(meta, ended, Outcome.CANCELLED)
+        final_url, emulated_before_us = full_url, 0
         if chain is not None:
-            final_url, final_origin = chain.call.url, chain.call.route.origin
-            emulated_before_us = chain.emulated_before_us
+            final_url, emulated_before_us = chain.call.url, chain.emulated_before_us
             reply = chain.reply
             reply = reply._replace(bytes_received=reply.bytes_received + chain.bytes_before)
         head = lower_head(reply.head)
         if b"\r\nset-cookie:" in head:
             self._take_cookies(final_url, reply.head)
         meta["response_time"] = (end_s - start_s) * 1000
-        facts = _Facts(
-            origin.url, start_s, end_s, intended_us, write_id, reply, head, emulated_before_us
+        facts: _Facts = (
+            origin.url,
+            start_s,
+            end_s,
+            intended_us,
+            write_id,
+            reply,
+            head,
+            emulated_before_us,
         )
         if body is not None:
             response: Response = self._streamed(final_url, meta, facts, error, body, catch_response)
@@ -227,7 +225,7 @@ class LeanHttpSession(Calls):
         else:
             content = reply.body
             if error is None and b"\r\ncontent-encoding:" in head:
-                content, error = self._decoded(reply, final_origin)
+                content, error = self._decoded(reply, chain.call.route.origin if chain else origin)
             meta["response_length"] = len(content)
             response = Response(final_url, meta, reply.status, reply.head, content, error)
             if chain is not None:
@@ -284,7 +282,7 @@ class LeanHttpSession(Calls):
         response = StreamedResponse(
             url,
             meta,
-            facts.reply,
+            facts[5],
             error,
             body,
             partial(self._report_stream, facts),
@@ -299,15 +297,15 @@ class LeanHttpSession(Calls):
     def _report_stream(self, facts: _Facts, response: StreamedResponse) -> None:
         """At the end of its body, whose time and bytes belong to the request."""
         stream, meta = response.stream, response.request_meta
-        before = facts.reply.bytes_received
-        facts = facts._replace(
-            end_s=stream.ended_s,
-            reply=facts.reply._replace(bytes_received=max(before, stream.bytes_received)),
-        )
+        node, start_s, _, intended_us, write_id, reply, head, emulated_before_us = facts
+        end_s = stream.ended_s
+        size = max(reply.bytes_received, stream.bytes_received)
+        reply = reply._replace(bytes_received=size)
+        facts = (node, start_s, end_s, intended_us, write_id, reply, head, emulated_before_us)
         if stream.cancelled:
             self._yield(meta, facts, Outcome.CANCELLED)
             return
-        meta["response_time"] = (stream.ended_s - facts.start_s) * 1000
+        meta["response_time"] = (end_s - start_s) * 1000
         meta["response_length"] = stream.size_bytes
         self._report(facts, response)
 

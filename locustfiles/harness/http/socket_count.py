@@ -9,19 +9,18 @@ from __future__ import annotations
 
 
 class SocketCount:
-    """`created` and `closed` count sockets, `connected` those that a target accepted (TLS
-    included), `reused` exchanges that began on a connection that an earlier one had left open.
+    """`created` and `closed` count sockets, `connected` those that a target accepted,
+    TLS included.
 
     gevent switches at I/O only, so that an increment cannot be torn.
     """
 
-    __slots__ = ("closed", "connected", "created", "reused")
+    __slots__ = ("closed", "connected", "created")
 
     def __init__(self) -> None:
         self.created = 0
         self.connected = 0
         self.closed = 0
-        self.reused = 0
 
 
 SOCKETS = SocketCount()
@@ -36,8 +35,3 @@ def open_sockets() -> int:
 def opened() -> int:
     """Connections that came about since the process began."""
     return SOCKETS.connected
-
-
-def reused() -> int:
-    """Exchanges that needed no connection of their own, since the process began."""
-    return SOCKETS.reused

@@ -25,7 +25,11 @@ from locustfiles.harness.http.keepalive import Settings
 from locustfiles.harness.http.resolver import Resolver
 from locustfiles.harness.http.response import Response
 from locustfiles.harness.http.session import LeanHttpSession
+from locustfiles.harness.http.socket_count import open_sockets, opened
+from locustfiles.harness.http.streamed import StreamedResponse
 from results.sample import Sample
+from tests.e2e.lean_http.sources import SOURCES
+from tests.e2e.lean_http.stream_reader import Reader
 
 RAISABLE: dict[str, type[BaseException]] = {
     "ValueError": ValueError,
@@ -50,6 +54,7 @@ class Driver:
         if "ca" in command:
             context = ssl.create_default_context(cafile=command["ca"])
             settings["ssl_context"] = lambda: context
+        self.resolver = Resolver()
         self.events: list[dict[str, Any]] = []
         self.samples: list[Sample] = []
         self.reconnects: list[str] = []
@@ -80,6 +85,10 @@ class Driver:
             arguments["write_id"] = bytes.fromhex(arguments["write_id"])
         if "data_bytes" in arguments:
             arguments["data"] = b"x" * arguments.pop("data_bytes")
+        if "source" in arguments:
+            arguments["data"] = SOURCES[arguments.pop("source")]()
+        if "pairs" in arguments:
+            arguments["data"] = [tuple(pair) for pair in arguments.pop("pairs")]
         block = command.get("block")
         answer: dict[str, Any] = {"raised": None}
         try:
@@ -113,6 +122,7 @@ class Driver:
             "headers": dict(response.headers),
             "elapsed_ms": response.elapsed.total_seconds() * 1000,
             "error": None if response.error is None else repr(response.error),
+            "history": response.history,
         }
 
     def call(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +145,63 @@ class Driver:
         assert self.session is not None
         self.session.connect(command["url"])
         return {}
+
+    def stream(self, command: dict[str, Any]) -> dict[str, Any]:
+        """One streamed request, then the steps of the command: what each of them gave."""
+        assert self.session is not None
+        caught = command.get("block", False)
+        answer: dict[str, Any] = {"raised": None, "given": []}
+        try:
+            response = self.session.request(
+                stream=True, catch_response=caught, **command["arguments"]
+            )
+            answer["status"] = response.status_code
+            assert isinstance(response, StreamedResponse)
+            reader = Reader(response)
+            if command.get("block") is None:
+                answer["given"] = [reader.take(*step) for step in command["steps"]]
+            else:
+                with response:
+                    answer["given"] = [reader.take(*step) for step in command["steps"]]
+            answer["error"] = None if response.error is None else repr(response.error)
+        except Exception as error:  # the edge of this process: the test judges it
+            answer["raised"] = repr(error)
+        return answer
+
+    def spawn_stream(self, command: dict[str, Any]) -> dict[str, Any]:
+        self.background = gevent.spawn(self.stream, command)
+        return {}
+
+    def lines(self, command: dict[str, Any]) -> dict[str, Any]:
+        """The session's own `iter_lines`, of which `most` are taken."""
+        assert self.session is not None
+        try:
+            lines = self.session.iter_lines(**command["arguments"])
+            given = [line for line, _ in zip(lines, range(command["most"]), strict=False)]
+            lines.close()  # type: ignore[attr-defined]
+        except Exception as error:  # the edge of this process: the test judges it
+            return {"raised": repr(error), "given": []}
+        return {"raised": None, "given": given}
+
+    def counts(self, command: dict[str, Any]) -> dict[str, Any]:
+        """What the process and the session count of connections."""
+        assert self.session is not None
+        connections = self.session.connections
+        return {
+            "open": open_sockets(),
+            "opened": opened(),
+            "session_opened": connections.opened,
+            "exchanges": connections.exchanges,
+            "streams": len(self.session._streams or ()),
+        }
+
+    def cookies(self, command: dict[str, Any]) -> dict[str, Any]:
+        """The names and values in the user's jar; cleared first if the command says so."""
+        assert self.session is not None
+        jar = self.session.cookiejar
+        if command.get("clear"):
+            jar.clear()
+        return {"cookies": {cookie.name: cookie.value for cookie in jar}}
 
     def spawn(self, command: dict[str, Any]) -> dict[str, Any]:
         self.background = gevent.spawn(self.request, command)

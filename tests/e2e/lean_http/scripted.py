@@ -43,15 +43,36 @@ class Peer:
                 return b""
         head, _, rest = self._buffer.partition(b"\r\n\r\n")
         length = 0
-        for line in head.split(b"\r\n"):
-            if line.lower().startswith(b"content-length:"):
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
+            elif line == b"transfer-encoding: chunked":
+                return head + b"\r\n\r\n" + self._read_chunks(len(head) + 4)
         while len(rest) < length:
             if not self._receive():
                 return b""
             rest = self._buffer.partition(b"\r\n\r\n")[2]
         self._buffer = rest[length:]
         return head + b"\r\n\r\n" + rest[:length]
+
+    def _read_chunks(self, start: int) -> bytes:
+        """The joined chunks of the body that begins at `start`; empty when the client closed."""
+        parts = []
+        while True:
+            while (end := self._buffer.find(b"\r\n", start)) < 0:
+                if not self._receive():
+                    return b""
+            size = int(self._buffer[start:end], 16)
+            start = end + 2
+            while len(self._buffer) < start + size + 2:
+                if not self._receive():
+                    return b""
+            parts.append(self._buffer[start : start + size])
+            assert self._buffer[start + size : start + size + 2] == b"\r\n", "a chunk's end"
+            start += size + 2
+            if size == 0:
+                self._buffer = self._buffer[start:]
+                return b"".join(parts)
 
     def _receive(self) -> bool:
         data = self.sock.recv(65_536)
@@ -211,6 +232,35 @@ class Client:
     def connect(self, url: str) -> None:
         """Open a connection ahead of the first request."""
         self._call(do="connect", url=url)
+
+    def stream(
+        self, method: str, url: str, *steps: Any, block: bool | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        """A streamed request and what each step gave; `block` as request's catch_response."""
+        return self._call(**self._stream(method, url, steps, block, arguments))
+
+    def spawn_stream(
+        self, method: str, url: str, *steps: Any, block: bool | None = None, **arguments: Any
+    ) -> None:
+        command = self._stream(method, url, steps, block, arguments)
+        self._call(**{**command, "do": "spawn_stream"})
+
+    def _stream(
+        self, method: str, url: str, steps: Any, block: bool | None, arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        steps = [step if isinstance(step, list) else [step] for step in steps]
+        arguments = {"method": method, "url": url, **arguments}
+        return {"do": "stream", "arguments": arguments, "steps": steps, "block": block}
+
+    def lines(self, url: str, most: int, **arguments: Any) -> dict[str, Any]:
+        return self._call(do="lines", arguments={"url": url, **arguments}, most=most)
+
+    def counts(self) -> dict[str, int]:
+        return self._call(do="counts")
+
+    def cookies(self, *, clear: bool = False) -> dict[str, str]:
+        found: dict[str, str] = self._call(do="cookies", clear=clear)["cookies"]
+        return found
 
     def spawn(self, method: str, url: str, **arguments: Any) -> None:
         self._call(do="spawn", arguments={"method": method, "url": url, **arguments})
