@@ -36,6 +36,8 @@ app = typer.Typer(
 )
 cluster_app = typer.Typer(help="A local cluster of Foundation nodes.", no_args_is_help=True)
 app.add_typer(cluster_app, name="cluster")
+shape_app = typer.Typer(help="What a locustfile plans.", no_args_is_help=True)
+app.add_typer(shape_app, name="shape")
 
 StateFile = Annotated[
     Path | None,
@@ -66,6 +68,15 @@ def options() -> NoReturn:
     """What the suite adds to Locust's command line, whose own --help ends before it reads -f."""
     code = "from locustfiles.harness.options import main; main()"
     os.execv(sys.executable, [sys.executable, "-P", "-c", code])
+
+
+@shape_app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def show(context: typer.Context) -> NoReturn:
+    """Draw the load that a locustfile plans, without running it (foundation shape show --help)."""
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "deploy.shape_show", *context.args])
 
 
 @cluster_app.command()
