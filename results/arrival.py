@@ -103,6 +103,19 @@ class ArrivalTally:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrivalsNow:
+    """An open load at one moment of a run, all processes together.
+
+    `rate_per_s` arrivals were offered in the latest complete second; `unsent` is counted so far.
+    """
+
+    rate_per_s: float
+    sessions: int
+    busy: int
+    unsent: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArrivalStats:
     """One user class, or all of them, in a window. `planned` comes from the plan."""
 

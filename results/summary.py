@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from results.arrival import ArrivalsNow
 from results.evaluation import CheckResult, Status
 from results.finding import Finding, unfit_s
 from results.measure import Measure, formatted, number
@@ -67,13 +68,20 @@ def progress_line(
     rate_per_s: float,
     errors: int,
     requests: int,
+    arrivals: ArrivalsNow | None = None,
 ) -> str:
-    """One line: phase, elapsed of total, users of planned, rate, errors so far."""
+    """One line: phase, elapsed of total, users of planned or arrivals, rate, errors so far."""
     share = f" ({_percent(errors / requests)})" if requests else ""
-    return (
-        f"{phase or 'drain':<10} {_clock(elapsed_s)} / {_clock(total_s)}  "
-        f"users {users:,} of {planned_users:,}  {rate_per_s:,.0f} req/s  errors {errors:,}{share}"
-    )
+    parts = [f"{phase or 'drain':<10} {_clock(elapsed_s)} / {_clock(total_s)}"]
+    if arrivals is None or users or planned_users:
+        parts.append(f"users {users:,} of {planned_users:,}")
+    if arrivals is not None:
+        parts.append(
+            f"arrivals {arrivals.rate_per_s:,.0f}/s, sessions {arrivals.busy:,} of "
+            f"{arrivals.sessions:,} busy, unsent {arrivals.unsent:,}"
+        )
+    parts += [f"{rate_per_s:,.0f} req/s", f"errors {errors:,}{share}"]
+    return "  ".join(parts)
 
 
 def summary(judgement: Judgement, *, folder: str, styled: bool = False) -> str:

@@ -46,6 +46,7 @@ class Console:
             rate_per_s=moment.rate_per_s,
             errors=moment.errors,
             requests=moment.ended,
+            arrivals=moment.arrivals,
         )
         if not self._live:
             self.say(line)

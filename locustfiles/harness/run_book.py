@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from locustfiles.harness.arrivals_so_far import ArrivalsSoFar
+from results.arrival import ArrivalsNow
 from results.check import Check
 from results.errors import ResultsError, TimelineError
 from results.field import Fields
@@ -61,6 +63,7 @@ class Moment:
     ended: int
     rate_per_s: float
     errors: int
+    arrivals: ArrivalsNow | None = None
 
 
 class RunBook:
@@ -93,6 +96,7 @@ class RunBook:
         self._stress = stress
         self._found: Found | None = None
         self._plan_ends_s: float | None = None
+        self._arrivals = ArrivalsSoFar() if plan is not None and plan.arrivals else None
         self._ended_by_second: dict[int, int] = {}
         self._ended = 0
         self._errors = 0
@@ -114,7 +118,10 @@ class RunBook:
             if self._stress is not None:
                 self._stress.take(second)
         elif kind == "health":
-            self._health(Health(report["t_s"], report["source"], report["values"]))
+            health = Health(report["t_s"], report["source"], report["values"])
+            self._health(health)
+            if self._arrivals is not None:
+                self._arrivals.take_health(health)
         elif kind == "annotation":
             fields = Fields(report, kind)
             note = Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
@@ -123,6 +130,8 @@ class RunBook:
             raise ValueError(f"a load side ships seconds, health and annotations, not {kind!r}")
 
     def _count(self, report: SecondReport) -> None:
+        if self._arrivals is not None:
+            self._arrivals.take_second(report)
         ended = sum(endpoint.ended for endpoint in report.endpoints.values())
         self._ended += ended
         self._errors += sum(sum(e.errors.values()) for e in report.endpoints.values())
@@ -151,6 +160,7 @@ class RunBook:
             ended=self._ended,
             rate_per_s=float(self._ended_by_second.get(complete, 0)),
             errors=self._errors,
+            arrivals=None if self._arrivals is None else self._arrivals.at(second),
         )
 
     def _planned_users(self, t_s: float, *, asked: int) -> int:
