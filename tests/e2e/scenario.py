@@ -145,9 +145,9 @@ class Run:
     def interrupt(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    def finish(self) -> Finished:
+    def finish(self, timeout_s: float = TIMEOUT_S) -> Finished:
         """Wait for the end."""
-        code = self.process.wait(TIMEOUT_S)
+        code = self.process.wait(timeout_s)
         return Finished(code, self.output(), self.errors(), self.folder)
 
 

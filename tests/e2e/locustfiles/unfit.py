@@ -1,0 +1,93 @@
+"""A scenario that is fit by itself, and one thing wrong that the environment variable UNFIT names.
+
+Each user computes 2 ms a task, so that 200 of them need two fifths of a core: harmless alone, out
+of reach beside eight processes that share the core. `slow_master` blocks the master's loop for
+0.6 s again and again, `leaking` opens files until 97 % of the descriptors are in use.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+import locust
+from gevent import monkey
+from locust import constant_pacing, task
+from locust.runners import MasterRunner, WorkerRunner
+
+from locustfiles.harness import Cluster, FoundationUser, Scenario, strap_in
+from results.check import error_rate
+from shapes.locust_shape import PhasedShape
+from shapes.profile import sequence, steady
+
+UNFIT = os.environ.get("UNFIT", "")
+USERS = int(os.environ.get("UNFIT_USERS", "10"))
+SECONDS = float(os.environ.get("UNFIT_SECONDS", "2"))
+COMPUTE_S = 0.002
+
+LEFT_OPEN: list[int] = []
+"""Descriptors that nobody closes."""
+
+
+class UnfitShape(PhasedShape):
+    profile = sequence(
+        steady(USERS, 2, phase="before"),
+        steady(USERS, SECONDS, phase="middle"),
+        steady(USERS, 2, phase="after"),
+    )
+
+
+class ComputingUser(FoundationUser):
+    wait_time = constant_pacing(1.0)
+
+    @task
+    def ask(self) -> None:
+        self.client.get("/health")
+        until_s = time.thread_time() + COMPUTE_S
+        while time.thread_time() < until_s:
+            pass
+
+
+def block_again_and_again() -> None:
+    """Gevent's own sleep would let the loop run."""
+    really_sleep = monkey.get_original("time", "sleep")
+    for _ in range(7):
+        really_sleep(0.6)
+        gevent.sleep(0.05)
+
+
+def leak() -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    while len(os.listdir("/proc/self/fd")) - 1 < 0.97 * limit:
+        LEFT_OPEN.append(os.open(os.devnull, os.O_RDONLY))
+    gevent.sleep(1.5)
+    while LEFT_OPEN:
+        os.close(LEFT_OPEN.pop())
+
+
+def on_test_start(environment: Any, **_: Any) -> None:
+    if UNFIT == "slow_master" and isinstance(environment.runner, MasterRunner):
+        gevent.spawn_later(1.0, block_again_and_again)
+    if UNFIT == "leaking" and not isinstance(environment.runner, WorkerRunner):
+        gevent.spawn_later(1.0, leak)
+
+
+EVENTS: Any = locust.events
+EVENTS.test_start.add_listener(on_test_start)
+strap_in(
+    Scenario(
+        id="unfit",
+        tier="foundation",
+        cluster=Cluster(roles=(("app",),)),
+        users=(ComputingUser,),
+        shape=UnfitShape,
+        mean_cycle_s=1.0,
+        checks=(error_rate(below=0.001),),
+        source_dir=Path(__file__).parent,
+        stop_timeout_s=5.0,
+    )
+)

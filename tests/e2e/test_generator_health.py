@@ -1,0 +1,203 @@
+"""A generator that is starved, slow or short of means says so, and why; a busy machine is none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.e2e.foreign_load import foreign_load
+from tests.e2e.scenario import HERE, ROOT, Finished, Run, run, wait_until
+from tests.e2e.soundness import assert_sound
+
+UNFIT = HERE / "unfit.py"
+TWO = ("--processes", "2")
+PROCESSORS = sorted(os.sched_getaffinity(0))
+COUNTS_WAITS = Path("/proc/thread-self/schedstat").exists()
+
+OF_EVERY_PROCESS = {
+    *("cpu_percent", "lag_p99_ms", "lag_max_ms", "memory_bytes", "open_fds", "users"),
+    *(["cpu_wait_percent"] if COUNTS_WAITS else []),
+}
+OF_LOAD = {"reconnects", "open_sockets", "user_errors"}
+
+
+def findings(done: Finished) -> dict[str, str]:
+    """Texts by code and source."""
+    found: list[dict[str, Any]] = done.verdict["generator"]["findings"]
+    return {f"{one['code']} {one['text'].partition(':')[0]}": one["text"] for one in found}
+
+
+def health_of(done: Finished, source: str) -> list[dict[str, Any]]:
+    return [line for line in done.timeline("health") if line["source"] == source]
+
+
+def marks(done: Finished, window: str, code: str) -> list[dict[str, Any]]:
+    return [mark for mark in done.window(window)["unfit"] if mark["code"] == code]
+
+
+@contextmanager
+def small_target(processor: int) -> Iterator[str]:
+    """Answers every question about its health; pinned, so that the generator starves alone."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.flawed_target"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        os.sched_setaffinity(server.pid, {processor})
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+    finally:
+        server.communicate(timeout=10)
+
+
+def pin(pid: int, processor: int) -> None:
+    """All threads that the process has."""
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, {processor})
+
+
+def elapsed_s(started: Run) -> float:
+    """Since second 0 of a run that goes on; far below 0 before it."""
+    try:
+        (header,) = Finished(0, "", "", started.folder).timeline("header")[:1]
+    except (FileNotFoundError, ValueError):
+        return -1e6
+    return time.time() - float(header["origin_us"]) / 1e6
+
+
+def test_a_starved_generator_is_inconclusive_and_says_why(tmp_path: Path) -> None:
+    ours, theirs = PROCESSORS[0], PROCESSORS[-1]
+    environment = {"UNFIT_USERS": "200", "UNFIT_SECONDS": "7"}
+    with (
+        small_target(theirs) as url,
+        Run(tmp_path / "runs", "--host", url, locustfile=UNFIT, environment=environment) as started,
+    ):
+        wait_until(lambda: elapsed_s(started) >= 2, "the run never began")
+        pin(started.process.pid, ours)
+        with foreign_load([ours] * 8, share=1):
+            wait_until(lambda: elapsed_s(started) >= 9, "time stood still")
+        done = started.finish()
+    said = done.stdout + done.stderr
+    assert done.exit_code == 3, said
+    assert done.verdict["verdict"] == "INCONCLUSIVE"
+    text = findings(done)["generator_lag local"]
+    assert text in done.verdict["reasons"]
+    assert text in done.stdout
+    if COUNTS_WAITS:
+        assert "it was runnable but waited for a processor" in text
+        assert "other processes took it" in text
+    (mark, *_) = marks(done, "phase:middle", "generator_lag")
+    assert mark["source"] == "local"
+    assert mark in done.window("run")["unfit"]
+    assert "unfit" in done.stdout
+
+
+def test_every_process_says_every_second_how_it_does_until_the_run_ends(tmp_path: Path) -> None:
+    # As many users as those that starve above.
+    done = run(tmp_path / "runs", *TWO, locustfile=UNFIT, environment={"UNFIT_USERS": "200"})
+    assert_sound(done)
+    (end,) = done.timeline("end")
+    for source in ("master", "worker-0", "worker-1"):
+        lines = health_of(done, source)
+        own = OF_LOAD | {"shipping_failures"} if source != "master" else {"write_max_ms"}
+        for line in lines:
+            assert line["values"].keys() >= OF_EVERY_PROCESS | own, line
+            assert line["values"]["open_fds"] < line["values"].get("fds_limit", 1e9)
+        seconds = [int(line["t_s"]) for line in lines if line["t_s"] > 0]
+        assert len(seconds) == len(set(seconds)), "once a second"
+        assert len(seconds) >= 4, "of six; a busy machine may miss some"
+        assert max(line["t_s"] for line in lines) <= end["t_s"]
+    users = {line["t_s"]: line["values"]["users"] for line in health_of(done, "master")}
+    assert max(users.values()) == 200, "the master counts those of all workers"
+    assert done.verdict["generator"]["worst"]["master"]["lag_p99_ms"] >= 0
+    assert all(window["unfit"] == [] for window in done.verdict["windows"]) == (done.exit_code == 0)
+
+
+def test_a_master_whose_loop_stands_still_is_found(tmp_path: Path) -> None:
+    done = run(tmp_path / "runs", *TWO, locustfile=UNFIT, environment={"UNFIT": "slow_master"})
+    assert done.exit_code == 3, done.stdout + done.stderr
+    assert "generator_lag master" in findings(done), done.verdict["reasons"]
+    assert "generator_lag worker-0" not in findings(done) or "worker-1" not in findings(done)
+    assert "master" in {mark["source"] for mark in marks(done, "run", "generator_lag")}
+
+
+def silence_a_worker(results_dir: Path, *, length_s: float) -> tuple[Finished, str]:
+    """A run in which one of two workers is stopped for so long; gives that worker's source too."""
+    environment = {"UNFIT_SECONDS": str(length_s)}
+    with Run(results_dir, *TWO, locustfile=UNFIT, environment=environment) as started:
+        wait_until(lambda: elapsed_s(started) >= 2, "the run never began")
+        worker = psutil.Process(started.process.pid).children()[0]
+        worker.send_signal(signal.SIGSTOP)
+        wait_until(lambda: elapsed_s(started) >= 2 + length_s, "time stood still")
+        worker.send_signal(signal.SIGCONT)
+        done = started.finish()
+    silent = {line["source"] for line in done.timeline("health") if "unheard_s" in line["values"]}
+    assert len(silent) == 1, done.stdout + done.stderr
+    return done, silent.pop()
+
+
+def test_a_worker_that_falls_silent_is_named_with_the_reports_that_are_missing(
+    tmp_path: Path,
+) -> None:
+    done, source = silence_a_worker(tmp_path / "runs", length_s=4)
+    assert source in {"worker-0", "worker-1"}
+    assert done.verdict["generator"]["worst"][source]["missed_reports"] >= 2
+    assert f"generator_lag {source}" in findings(done)
+    assert "suspended, or blocked" in findings(done)[f"generator_lag {source}"]
+
+
+@pytest.mark.long
+def test_a_worker_that_is_silent_for_too_long_voids_the_run(tmp_path: Path) -> None:
+    done, source = silence_a_worker(tmp_path / "runs", length_s=9)
+    assert done.exit_code == 3, done.stdout + done.stderr
+    assert "the master heard nothing of it for" in findings(done)[f"reports_late {source}"]
+    assert done.verdict["generator"]["worst"][source]["missed_reports"] >= 5
+    assert marks(done, "phase:middle", "reports_late")
+
+
+def test_descriptors_that_run_out_are_found_before_requests_fail(tmp_path: Path) -> None:
+    limited = ("sh", "-c", 'ulimit -n 1400; exec "$@"', "sh")
+    done = run(
+        tmp_path / "runs", locustfile=UNFIT, environment={"UNFIT": "leaking"}, wrapper=limited
+    )
+    assert done.exit_code == 3, done.stdout + done.stderr
+    assert (
+        "of 1,400 file descriptors were in use, over 95%"
+        in findings(done)["descriptors_short local"]
+    )
+    assert done.window("run")["total"]["errors"] == {}
+    assert marks(done, "run", "descriptors_short")
+    # The only process is load side and owner in one.
+    lines = [line["values"] for line in health_of(done, "local")]
+    assert all(line.keys() >= OF_EVERY_PROCESS | OF_LOAD | {"write_max_ms"} for line in lines)
+    assert max(line["write_max_ms"] for line in lines) > 0
+    # One or two more read the metrics of the target.
+    assert 10 <= max(line["open_sockets"] for line in lines) <= 12
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_clean_p1_beside_15_percent_foreign_cpu_is_not_void(tmp_path: Path) -> None:
+    """D15: such a run had a lag p99 of 33-146 ms. Needs a machine that is otherwise idle."""
+    with (
+        foreign_load(PROCESSORS, share=0.15),
+        Run(tmp_path / "runs") as started,
+    ):
+        done = started.finish(timeout_s=500)
+    worst = done.verdict["generator"]["worst"]["local"]
+    print("worst of the generator:", {name: worst[name] for name in sorted(worst)})
+    assert done.verdict["generator"]["findings"] == [], done.stdout
+    assert done.exit_code in (0, 1), done.stdout + done.stderr
