@@ -71,7 +71,7 @@ def level(value: float) -> str:
 
 def tick_step_s(least_s: float) -> float:
     """A round time of at least that length: minutes, hours, days, twice as many."""
-    days = (86_400.0 * 2**n for n in range(40))
+    days = (math.ldexp(86_400.0, n) for n in range(40))
     return next(step_s for step_s in (*_TICKS_S, *days) if step_s >= least_s)
 
 
