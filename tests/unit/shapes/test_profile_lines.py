@@ -86,7 +86,7 @@ def test_integrals_over_many_lines_are_those_over_their_parts() -> None:
     assert profile.integral(-3, 0) == profile.integral(10, 12) == profile.integral(4, 4) == 0
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_every_second_of_a_day_of_a_recorded_trace_can_be_asked_for() -> None:
     """A second's work; anything that walks through all rows per question takes hours."""
     rows = 100_000
@@ -104,7 +104,7 @@ def test_every_second_of_a_day_of_a_recorded_trace_can_be_asked_for() -> None:
     assert total == pytest.approx(sum(levels) * 0.864, rel=1e-9)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_thousands_of_phases_are_laid_over_each_other_in_no_time() -> None:
     days = repeat(diurnal(10, 28), 5000)
     profile = overlay(days, at(3, burst(5, 100_000)))
