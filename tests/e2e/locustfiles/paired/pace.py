@@ -1,0 +1,3 @@
+"""What paired.py imports from its own folder."""
+
+THINK_S = 0.1
