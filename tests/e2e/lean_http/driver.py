@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 import gevent
+import gevent.socket
 import locust.exception
 from gevent.fileobject import FileObjectPosix
 from locust.event import EventHook
@@ -30,6 +31,8 @@ from locustfiles.harness.http.streamed import StreamedResponse
 from results.sample import Sample
 from tests.e2e.lean_http.sources import SOURCES
 from tests.e2e.lean_http.stream_reader import Reader
+
+system_getaddrinfo = gevent.socket.getaddrinfo
 
 RAISABLE: dict[str, type[BaseException]] = {
     "ValueError": ValueError,
@@ -55,6 +58,7 @@ class Driver:
             context = ssl.create_default_context(cafile=command["ca"])
             settings["ssl_context"] = lambda: context
         self.resolver = Resolver()
+        self._answer_names(command.get("names", {}))
         self.events: list[dict[str, Any]] = []
         self.samples: list[Sample] = []
         self.reconnects: list[str] = []
@@ -70,6 +74,17 @@ class Driver:
             reconnect_sink=self.reconnects.append,
         )
         return {}
+
+    def _answer_names(self, names: dict[str, list[str]]) -> None:
+        """Stand for the machine's resolver, which knows no name of a test."""
+
+        def getaddrinfo(host: str, *arguments: Any) -> list[Any]:
+            found: list[Any] = []
+            for address in names.get(host, [host]):
+                found += system_getaddrinfo(address, *arguments)
+            return found
+
+        gevent.socket.getaddrinfo = getaddrinfo if names else system_getaddrinfo
 
     def _listen(self, **kwargs: Any) -> None:
         exception = kwargs["exception"]
@@ -90,15 +105,19 @@ class Driver:
         if "pairs" in arguments:
             arguments["data"] = [tuple(pair) for pair in arguments.pop("pairs")]
         block = command.get("block")
+        limit = gevent.Timeout(arguments.pop("own_timeout", None))
         answer: dict[str, Any] = {"raised": None}
+        limit.start()
         try:
             response = self.session.request(catch_response=block is not None, **arguments)
             if block is not None:
                 with response:
                     self._in_block(response, block)
             answer.update(self._describe(response))
-        except Exception as error:  # the edge of this process: the test judges it
+        except (Exception, gevent.Timeout) as error:  # the edge of this process: the test judges it
             answer["raised"] = repr(error)
+        finally:
+            limit.close()
         return answer
 
     def _in_block(self, response: Response, block: dict[str, Any]) -> None:

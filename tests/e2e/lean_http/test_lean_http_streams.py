@@ -261,10 +261,12 @@ def test_a_user_stopped_while_it_reads_leaves_one_cancelled_sample(
         if peer.number > 1:
             peer.serve(answer(b"next"))
         peer.read_request()
-        peer.send(CHUNKED + chunk(b"first"))
         reading.append(True)
-        peer.hold()
-        ended.append(True)
+        try:
+            peer.send(CHUNKED + chunk(b"first"))
+            peer.hold()
+        finally:
+            ended.append(True)
 
     server = serve(script)
     client.spawn_stream("GET", f"{server.url}/", ["read"], ["read"], block=block)

@@ -69,8 +69,10 @@ def test_a_source_that_fails_is_the_generators_fault_and_closes_the_connection(
 
     def script(peer: Peer) -> None:
         if peer.number == 1:
-            peer.hold()
-            ended.append(True)
+            try:
+                peer.hold()
+            finally:
+                ended.append(True)
         else:
             peer.serve(answer())
 
@@ -116,26 +118,19 @@ def test_an_early_answer_ends_the_upload_and_the_connection(client: Client, serv
 
 
 def hang_up_on_the_second(requests: list[bytes]) -> Callable[[Peer], None]:
-    """The first connection answers once and closes when it has read the second request."""
+    """The first connection answers once, and closes when it has read the second request."""
 
     def script(peer: Peer) -> None:
-        peer.read_request()
-        peer.send(answer())
-        while request := peer.read_request():
-            requests.append(request)
-            if peer.number == 1:
-                return
-            peer.send(answer(b"again"))
-
-    def first_answers(peer: Peer) -> None:
         if peer.number == 1:
-            script(peer)
+            peer.read_request()
+            peer.send(answer())
+            requests.append(peer.read_request())
             return
         while request := peer.read_request():
             requests.append(request)
             peer.send(answer(b"again"))
 
-    return first_answers
+    return script
 
 
 @pytest.mark.parametrize(("source", "again"), [("file", True), ("list", True), ("pieces", False)])
@@ -165,8 +160,10 @@ def test_a_user_stopped_in_mid_upload_closes_the_connection(
 
     def script(peer: Peer) -> None:
         seen.append(peer.sock.recv(65_536))
-        peer.hold()
-        ended.append(True)
+        try:
+            peer.hold()
+        finally:
+            ended.append(True)
 
     server = serve(script)
     client.spawn("POST", f"{server.url}/", source=source)
