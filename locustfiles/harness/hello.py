@@ -188,4 +188,3 @@ def say_hello(runner: WorkerRunner, own: Fingerprint) -> None:
             f"the master at {runner.master_host}:{runner.master_port} refused this worker, whose "
             f"load would not be the master's:{listed}"
         )
-    logger.info("welcome at the master %s:%d", runner.master_host, runner.master_port)

@@ -89,6 +89,8 @@ class Worker:
                 "its time, by which this worker's is corrected: see that it is not overloaded"
             )
         self._runner.greenlet.spawn(self.beat.run)
+        host, port = self._runner.master_host, self._runner.master_port
+        logger.info("welcome at the master %s:%d, and ready", host, port)
 
     def begin(self) -> None:
         """A run starts in this process."""
@@ -149,6 +151,10 @@ class Worker:
 
     def _fence(self) -> None:
         self._crew.fence()
+        if self._load_side is not None:
+            t_s = round(self._load_side.elapsed_s(), 3)
+            text = f"{self._source()} stopped its users: the master had not renewed its lease"
+            self._ship("annotation", {"t_s": t_s, "label": "worker_fenced", "text": text})
 
     def _end_what_is_over(self, master_runs: str | None) -> None:
         """A worker that was away did not hear that the run had ended."""
