@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from results.absence import absences
 from results.finding import Finding, Mark
 from results.fitness.counter import rises, worst_by_source
 from results.health import (
@@ -54,7 +55,9 @@ def reports_lost(timeline: Timeline) -> list[Finding]:
     silent: list[str] = []
     if timeline.end is not None and timeline.end.reason is EndReason.COMPLETED:
         sources = {report.source for report in timeline.reports}
-        silent = sorted(sources - timeline.end.reports.keys())
+        # Of a worker that was lost, `worker.py` says what is missing.
+        lost = {one.source for one in absences(timeline.health) if one.back_s is None}
+        silent = sorted(sources - timeline.end.reports.keys() - lost)
     return [
         Finding(
             "reports_lost",
@@ -110,13 +113,9 @@ def reports_late(timeline: Timeline) -> list[Finding]:
 
 
 def _silences(source: str, unheard: list[tuple[float, float]]) -> list[Mark]:
-    """Each too long silence once, from its last sign of life to the last line that tells of it."""
-    found: list[Mark] = []
-    for t_s, silent_s in sorted(unheard):
-        if silent_s <= UNHEARD_LIMIT_S:
-            continue
-        from_s = t_s - silent_s
-        if found and from_s < found[-1].to_s:
-            from_s = found.pop().from_s
-        found.append(Mark(source, from_s, t_s))
-    return found
+    """From the last sign of life to each line that tells of a silence that is too long."""
+    return [
+        Mark(source, t_s - silent_s, t_s)
+        for t_s, silent_s in sorted(unheard)
+        if silent_s > UNHEARD_LIMIT_S
+    ]
