@@ -4,8 +4,8 @@ python -m tests.e2e.freezing_target AT_S FOR_S [ANSWER_S]
 
 Prints its URL. From AT_S seconds after the first request on `/a/…` it does nothing at all for FOR_S
 seconds, as a process in a long collection of garbage: connections are accepted by the kernel, and
-nobody reads. ANSWER_S is what each answer takes otherwise. When its standard input ends it prints
-the paths that it was asked for on `/a/…`, one a line, and ends.
+nobody reads. ANSWER_S is what each answer on `/a/…` takes otherwise. When its standard input ends
+it prints the paths that it was asked for on `/a/…`, one a line, and ends.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Connection(asyncio.Protocol):
         self._read += data
         while b"\r\n\r\n" in self._read:
             head, self._read = self._read.split(b"\r\n\r\n", 1)
-            self._target.take(head.split(b" ", 2)[1].decode())
-            if self._target.answer_s:
+            path = head.split(b" ", 2)[1].decode()
+            self._target.take(path)
+            if self._target.answer_s and path.startswith("/a/"):
                 loop = asyncio.get_running_loop()
                 loop.call_later(self._target.answer_s, self._transport.write, ANSWER)
             else:

@@ -59,7 +59,7 @@ class Buyer(ArrivalUser):
 
     def ask(self, what: str) -> None:
         number = self.random.randrange(10**6)
-        self.client.get(f"/a/{self.arrival}/{what}/{number}", name="GET /a")
+        self.client.get(f"/a/{self.arrival}/{what}/{number}", name="/a")
 
 
 class Browser(ScenarioUser):
@@ -67,7 +67,7 @@ class Browser(ScenarioUser):
 
     @task
     def browse(self) -> None:
-        self.client.get("/b", name="GET /b")
+        self.client.get("/b", name="/b")
 
 
 USERS = int(os.environ.get("OPEN_USERS", "0"))
