@@ -21,13 +21,11 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
-import gevent
 import locust
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -41,6 +39,7 @@ from locustfiles.harness.declared import DeclaredUsers
 from locustfiles.harness.exit_code import keep_exit_code
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.fingerprint import suite_hashes
+from locustfiles.harness.interrupt import Interrupts, stop_before_the_load
 from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.open_load import (
     most_sessions,
@@ -83,7 +82,7 @@ class Harness:
         self._declared = DeclaredUsers(scenario.users)
         self._owner: Owner | None = None
         self._worker: Worker | None = None
-        self._signals: list[Any] = []
+        self._interrupts = Interrupts()
         self._console = Console()
 
     def listen(self, events: Events) -> None:
@@ -114,7 +113,7 @@ class Harness:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(ExitCode.BAD_CONFIGURATION)
         except KeyboardInterrupt:
-            _stop_before_the_load()
+            stop_before_the_load()
 
     def _prepare(self, environment: Environment, runner: Runner, web_ui: WebUI | None) -> None:
         if not environment.stop_timeout:
@@ -125,6 +124,7 @@ class Harness:
             # A failed request is the verdict's business, not the worker's exit code.
             environment.process_exit_code = int(ExitCode.PASS)
             self._worker = Worker(environment, runner)
+            self._interrupts.watch_worker(runner)
             self._worker.greet()
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
@@ -141,14 +141,10 @@ class Harness:
         quitting: Any = environment.events.quitting
         quitting.add_listener(self._on_quitting)
         if web_ui is None:
-            # With a shape Locust installs its own handler only after the run.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                handler = gevent.signal_handler(number, _interrupt, owner, runner, number)
-                self._signals.append(handler)
+            self._interrupts.watch_headless(owner, runner)
         else:
             require_free_port(web_ui.host, web_ui.port)
-            # Python's own would raise in any greenlet that happens to run.
-            self._signals.append(gevent.signal_handler(signal.SIGINT, _interrupt_main))
+            self._interrupts.watch_beside_web_ui()
         # Also on ways out that fire no event, such as sys.exit while workers are awaited.
         atexit.register(self._owner.release)
         self._owner.acquire()
@@ -198,9 +194,7 @@ class Harness:
         attach(web_ui, environment, owner, declared=self._declared, refuse_users=refuse_users)
 
     def _on_test_start(self, environment: Environment, **_: Any) -> None:
-        if environment.shape_class is None and environment.web_ui is None and self._signals:
-            # Locust's own handler is there from now on, and two of them would shut down twice.
-            self._signals.pop(0).cancel()
+        self._interrupts.run_begins(environment)
         if self._worker is not None:
             self._worker.begin()
         if self._owner is not None:
@@ -213,8 +207,7 @@ class Harness:
             self._owner.finish()
 
     def _on_quitting(self, **_: Any) -> None:
-        for handler in self._signals:
-            handler.cancel()
+        self._interrupts.release()
         if self._owner is not None:
             self._owner.abort()
             self._owner.release()
@@ -240,28 +233,6 @@ def _add_options(
         )
         sys.exit(int(ExitCode.BAD_CONFIGURATION))
     add_options(parser, is_existing=scenario.is_existing)
-
-
-def _interrupt(owner: Owner, runner: Runner, number: int) -> None:
-    """End the run as Ctrl-C does: the main greenlet gets a KeyboardInterrupt."""
-    if owner.has_begun:
-        owner.note_interrupt(by_person=number == signal.SIGINT)
-        # Raised here it would get there too, after gevent has printed a traceback.
-        gevent.kill(gevent.get_hub().parent, KeyboardInterrupt)
-        return
-    # Workers are awaited, in a place of Locust's that forgets those which have come.
-    runner.quit()
-    _stop_before_the_load()
-
-
-def _interrupt_main() -> None:
-    """Ctrl-C beside the web UI: Locust waits for it in the main greenlet, and shuts down."""
-    gevent.kill(gevent.get_hub().parent, KeyboardInterrupt)
-
-
-def _stop_before_the_load() -> NoReturn:
-    print("stopped before the load began", file=sys.stderr)
-    sys.exit(int(ExitCode.ABORTED))
 
 
 def _configure(shape: PhasedShape, options: Options, environment: Environment) -> None:
