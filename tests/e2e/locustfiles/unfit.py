@@ -2,7 +2,8 @@
 
 Each user computes 2 ms a task, so that 200 of them need two fifths of a core: harmless alone, out
 of reach beside eight processes that share the core. `slow_master` blocks the master's loop for
-0.6 s again and again, `leaking` opens files until 97 % of the descriptors are in use.
+0.6 s again and again, `leaking` opens files until 97 % of the descriptors are in use, `held_back`
+keeps the reports of one worker back for 6.5 s.
 """
 
 from __future__ import annotations
@@ -69,10 +70,31 @@ def leak() -> None:
         os.close(LEFT_OPEN.pop())
 
 
+def hold_back(runner: WorkerRunner) -> None:
+    """Its reports pile up and come together; whatever else it says comes at once."""
+    send, held = runner.send_message, []
+    until_s = time.monotonic() + 6.5
+
+    def send_late(
+        msg_type: str, data: dict[str, Any] | None = None, client_id: str | None = None
+    ) -> None:
+        if msg_type == "foundation_report" and time.monotonic() < until_s:
+            held.append(data)
+            return
+        while held and time.monotonic() >= until_s:
+            send("foundation_report", held.pop(0))
+        send(msg_type, data, client_id)
+
+    runner.send_message = send_late  # type: ignore[method-assign]
+
+
 def on_test_start(environment: Any, **_: Any) -> None:
-    if UNFIT == "slow_master" and isinstance(environment.runner, MasterRunner):
+    runner = environment.runner
+    if UNFIT == "slow_master" and isinstance(runner, MasterRunner):
         gevent.spawn_later(1.0, block_again_and_again)
-    if UNFIT == "leaking" and not isinstance(environment.runner, WorkerRunner):
+    if UNFIT == "held_back" and isinstance(runner, WorkerRunner) and runner.worker_index == 0:
+        gevent.spawn_later(1.0, hold_back, runner)
+    if UNFIT == "leaking" and not isinstance(runner, WorkerRunner):
         gevent.spawn_later(1.0, leak)
 
 
