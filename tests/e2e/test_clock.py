@@ -10,7 +10,7 @@ from tests.e2e.scenario import HERE, Finished
 from tests.e2e.soundness import assert_sound
 
 USERS = 40
-SECONDS = 7
+SECONDS = 5
 CYCLE_S = 0.101
 """Of the scenario: users think for 0.1 s, the node answers in about a millisecond."""
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.e2e.fleet import Fleet
 from tests.e2e.scenario import HERE, Run, wait_until
@@ -56,6 +57,7 @@ def test_workers_of_a_killed_master_abort_within_ten_seconds(tmp_path: Path) -> 
         assert not is_listened_on(fleet.port)
 
 
+@pytest.mark.long
 def test_workers_that_wait_for_a_run_end_with_their_master_too(tmp_path: Path) -> None:
     with Fleet(tmp_path, PAIRED, LONG) as fleet:
         master = fleet.master(workers=2)
@@ -67,7 +69,9 @@ def test_workers_that_wait_for_a_run_end_with_their_master_too(tmp_path: Path) -
 
 
 def test_processes_of_a_killed_parent_end_within_ten_seconds(tmp_path: Path) -> None:
-    run = Run(tmp_path / "runs", "--processes", "2", locustfile=PAIRED, environment=LONG)
+    # Given to all of them alike, so that none is refused for what it was given.
+    options = ("--processes", "2", "--seed", "7", "--flavour", "sweet", "--door-key", "x")
+    run = Run(tmp_path / "runs", *options, locustfile=PAIRED, environment=LONG)
     with run as started:
         wait_until(lambda: started.seconds_recorded() >= 4, "no load: " + started.errors())
         family = started.family()
@@ -78,6 +82,7 @@ def test_processes_of_a_killed_parent_end_within_ten_seconds(tmp_path: Path) -> 
         assert started.errors().count("is gone: its port refuses") >= 2
 
 
+@pytest.mark.long
 def test_a_master_that_stands_still_for_seconds_keeps_its_workers(tmp_path: Path) -> None:
     with Fleet(tmp_path, PAIRED, {"SECONDS": "14"}) as fleet:
         master = fleet.master(workers=1)
