@@ -1,6 +1,4 @@
-"""Whatever is wrong with a response is one counted failure of a clear kind, and the session goes on;
-and connections are counted.
-"""
+"""Whatever is wrong with a response is one counted failure; and connections are counted."""
 
 from __future__ import annotations
 

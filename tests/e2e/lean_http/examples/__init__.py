@@ -1,0 +1,1 @@
+"""Locustfiles in the style of Locust's own documentation, each for FastHttpUser."""
