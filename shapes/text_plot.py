@@ -14,7 +14,7 @@ from shapes.level import Unit
 from shapes.piecewise import Phase
 from shapes.sketch import Curve, Sketch
 
-LEAST_WIDTH = 40
+LEAST_WIDTH = 50
 MOST_WIDTH = 300
 _SHORTEST_NAME = 8
 ROWS = 10
