@@ -19,6 +19,7 @@ from types import FrameType
 from typing import NoReturn
 
 from tests.bench import (
+    arrivals,
     batch,
     client,
     cluster,
@@ -46,6 +47,7 @@ def benchmarks(*, p1_full: bool) -> dict[str, Benchmark]:
         "single": single.run,
         "batch": batch.run,
         "client": client.run,
+        "arrivals": arrivals.run,
         "recorder": recorder.run,
         "p1": partial(p1.run, full=p1_full),
         "cluster": cluster.run,
