@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import Message
@@ -63,6 +64,7 @@ class Worker:
         self._shipping: gevent.Greenlet | None = None
         self._failures = 0
         self._unsent = 0
+        self._finishing = BoundedSemaphore()
         self.clock = ClockSync(runner)
         self.loss = MasterLoss(runner, partial(end_process, runner))
         self.beat = WorkerBeat(
@@ -138,7 +140,11 @@ class Worker:
             logger.exception("shipping failed; the verdict will be INCONCLUSIVE")
 
     def finish(self) -> None:
-        """The users have stopped: ship the rest."""
+        """The users have stopped: ship the rest. Of several that come at once all wait for it."""
+        with self._finishing:
+            self._finish()
+
+    def _finish(self) -> None:
         load_side, self._load_side = self._load_side, None
         if load_side is None:
             return
