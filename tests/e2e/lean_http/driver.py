@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import ssl
 import sys
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -138,6 +139,7 @@ class Driver:
             "size": len(response.content),
             "content": response.content[:2000].decode("latin-1"),
             "text": response.text[:2000],
+            "text_all": response.text[:100_000],
             "headers": dict(response.headers),
             "elapsed_ms": response.elapsed.total_seconds() * 1000,
             "error": None if response.error is None else repr(response.error),
@@ -196,11 +198,15 @@ class Driver:
         assert self.session is not None
         try:
             lines = self.session.iter_lines(**command["arguments"])
-            given = [line for line, _ in zip(lines, range(command["most"]), strict=False)]
+            given = list(islice(lines, command["most"]))
             lines.close()  # type: ignore[attr-defined]
         except Exception as error:  # the edge of this process: the test judges it
             return {"raised": repr(error), "given": []}
         return {"raised": None, "given": given}
+
+    def spawn_lines(self, command: dict[str, Any]) -> dict[str, Any]:
+        self.background = gevent.spawn(self.lines, command)
+        return {}
 
     def counts(self, command: dict[str, Any]) -> dict[str, Any]:
         """What the process and the session count of connections."""

@@ -255,6 +255,9 @@ class Client:
     def lines(self, url: str, most: int, **arguments: Any) -> dict[str, Any]:
         return self._call(do="lines", arguments={"url": url, **arguments}, most=most)
 
+    def spawn_lines(self, url: str, most: int, **arguments: Any) -> None:
+        self._call(do="spawn_lines", arguments={"url": url, **arguments}, most=most)
+
     def counts(self) -> dict[str, int]:
         return self._call(do="counts")
 

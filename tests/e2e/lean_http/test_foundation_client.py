@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import selectors
 import signal
@@ -16,6 +17,7 @@ from uuid import UUID
 import pytest
 
 from tests.e2e.lean_http.scripted import GUARD_S, Client, ScriptedServer, answer
+from tests.e2e.lean_http.test_lean_http_calls import wait_until
 
 Serve = Callable[..., ScriptedServer]
 TOKEN = "a-client-token-of-the-tests"
@@ -203,3 +205,39 @@ def test_a_health_of_a_node_that_is_down_is_still_read(client: Client, serve: Se
 
 def test_a_client_without_nodes_is_refused(client: Client) -> None:
     assert "needs at least one node" in client.call("health", nodes=[])["raised"]
+
+
+def test_the_nodes_feed_is_read_line_by_line_while_it_goes_on(client: Client, node: str) -> None:
+    """Server-sent events: what is there at once, what is appended later, and then enough of it."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    client.new(node, settings={"default_headers": headers})
+
+    def append(kind: str) -> int:
+        reply = client.request("POST", "/v1/events", json={"type": kind})
+        assert reply["status"] == 201, reply
+        seq: int = json.loads(reply["content"])["seq"]
+        return seq
+
+    first = append("feed_first")
+    client.spawn_lines(f"/v1/events/feed?after={first - 1}", 7, timeout=25)
+    wait_until(client, lambda: client.counts()["streams"] == 1)
+    second = append("feed_second")
+    lines = client.join()["given"]
+    data = [line for line in lines if line.startswith("data:")]
+    assert [f"id: {first}", f"id: {second}"] == [each for each in lines if each.startswith("id:")]
+    assert ["feed_first" in data[0], "feed_second" in data[1]] == [True, True]
+    state = client.state()
+    feed = [sample for sample in state["samples"] if "feed" in sample["name"]]
+    assert [sample["outcome"] for sample in feed] == ["ok"], (
+        "a reader that has enough is no failure"
+    )
+    wait_until(client, lambda: open_feeds(client) == 0)
+
+
+def open_feeds(client: Client) -> float:
+    """What the node says, which learns of a reader's end by the closed connection."""
+    text = client.request("GET", "/metrics")["text_all"]
+    (value,) = (
+        line.split()[-1] for line in text.splitlines() if line.startswith("foundation_open_feeds")
+    )
+    return float(value)

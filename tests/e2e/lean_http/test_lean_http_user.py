@@ -95,3 +95,24 @@ def test_a_timeout_of_the_locustfile_leaves_a_cancelled_sample(serve: Serve) -> 
         "kept": [],
         "status": 200,
     }
+
+
+def test_attributes_that_are_not_supported_are_refused_with_the_remedy(serve: Serve) -> None:
+    found = run("attributes", serve(site).url)
+    assert "max_retries is set: a retry hides" in found["max_retries=1"]
+    assert "client_pool is set: connections belong to one user" in found["client_pool=<ob"]
+    assert "proxies are not supported" in found["proxy_host='127"]
+    assert "proxies are not supported" in found["proxy_port=3128"]
+    assert "max_redirects must be at least 0" in found["max_redirects=-"]
+    assert "concurrency at least 1" in found["concurrency=0"]
+    assert "cookies = True" in found["jar"]
+    accepted = {name for name, text in found.items() if text == "200"}
+    assert accepted == {"insecure=True", "max_redirects=0", "cookies=False"}
+
+
+def test_the_base_url_can_be_changed(serve: Serve) -> None:
+    server = serve(site)
+    assert run("elsewhere", server.url) == {
+        "base_url": f"{server.url}/api",
+        "line": "GET /api/x HTTP/1.1",
+    }

@@ -276,9 +276,53 @@ def own_timeout(url: str) -> dict[str, Any]:
     return {"outcomes": outcomes, "kept": kept, "status": status}
 
 
+def attributes(url: str) -> dict[str, Any]:
+    """What FastHttpUser has and this user has not is refused when it is set, with the remedy."""
+    found = {}
+    for name, value in (
+        ("max_retries", 1),
+        ("client_pool", object()),
+        ("proxy_host", "127.0.0.1"),
+        ("proxy_port", 3128),
+        ("max_redirects", -1),
+        ("concurrency", 0),
+        ("insecure", True),
+        ("max_redirects", 0),
+        ("cookies", False),
+    ):
+        kind = type("Visitor", (LeanHttpUser,), {"abstract": True, "host": url, name: value})
+        try:
+            user = kind(Environment())
+        except ValueError as error:
+            found[f"{name}={value!r}"[:15]] = str(error)
+            continue
+        found[f"{name}={value!r}"] = str(user.client.get("/echo").status_code)
+        if name == "cookies":
+            try:
+                found["jar"] = str(user.client.cookiejar)
+            except ValueError as error:
+                found["jar"] = str(error)
+    return found
+
+
+def elsewhere(url: str) -> dict[str, Any]:
+    """FastHttpUser's own attributes of the client: base_url can be changed."""
+
+    class Visitor(LeanHttpUser):
+        abstract = True
+        host = "http://no-such-host.invalid"
+
+    user = Visitor(Environment())
+    user.client.base_url = f"{url}/api"
+    return {"base_url": user.client.base_url, "line": user.client.get("/x").text.split("\r\n")[0]}
+
+
 SCENARIOS = {
     each.__name__: each
-    for each in (run, stop, release, spread, settings, marks, listener, descriptors, own_timeout)
+    for each in (
+        *(run, stop, release, spread, settings, marks, listener, descriptors, own_timeout),
+        *(attributes, elsewhere),
+    )
 }
 
 if __name__ == "__main__":
