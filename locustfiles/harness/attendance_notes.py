@@ -55,9 +55,9 @@ class AttendanceNotes:
         for endpoint in report["endpoints"].values():
             self._ended[source] += endpoint["ended"]
 
-    def is_away(self, worker: str) -> bool:
-        """Whether it was lost and has not come back."""
-        return worker in self._absences
+    def away_now(self) -> frozenset[str]:
+        """Workers that were lost and have not come back."""
+        return frozenset(self._absences)
 
     def joined(self, worker: str, t_s: float) -> None:
         self._note(t_s, JOINED, f"{self._who(worker)} joined")

@@ -81,6 +81,10 @@ class Attendance:
             if member.is_here:
                 member.heard_s += stood_still_s
 
+    def unheard_s(self, worker: str, now_s: float) -> float:
+        """Since its last beat. The worker has to be known."""
+        return now_s - self._members[worker].heard_s
+
     def present(self) -> tuple[str, ...]:
         """Those who are here, in the order in which they came first."""
         return tuple(worker for worker, member in self._members.items() if member.is_here)

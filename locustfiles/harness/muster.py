@@ -35,6 +35,9 @@ WATCH_S = 0.1
 STOOD_STILL_S = 0.5
 """A turn that took longer than this was no waiting: beats may lie unread."""
 
+OVERDUE_S = 1.2
+"""Two beats, and a little for a busy machine."""
+
 EPOCH_AHEAD_S = 0.5
 """A new epoch begins this much later, so that its workers know of it before."""
 
@@ -81,6 +84,8 @@ class Muster:
         self._told_s: dict[str, float] = {}
         self._users: dict[str, int] = {}
         self._run: _Run | None = None
+        self.is_deserted = False
+        """Whether no worker was left when the run was stopped."""
         self.handout = Handout(self.present)
         install(environment, self.handout)
         runner.register_message(BEAT, self._on_beat)
@@ -93,12 +98,19 @@ class Muster:
         return tuple(one for one in self._attendance.present() if self._is_welcome(one))
 
     def users(self) -> int:
-        """Users that run on the workers that are here, by their latest beats."""
-        return sum(self._users.get(worker, 0) for worker in self.present())
+        """Users that run on the workers that are here, by their latest beats. Whose beat is
+        overdue may be dead, and does not count."""
+        now_s = time.perf_counter()
+        return sum(
+            self._users.get(worker, 0)
+            for worker in self.present()
+            if self._attendance.unheard_s(worker, now_s) < OVERDUE_S
+        )
 
     def begin(self, run_id: str, elapsed_s: Callable[[], float], notes: Notes) -> None:
         """A run starts; whoever is here shares its arrivals from the beginning."""
         self._run = _Run(run_id, elapsed_s, notes)
+        self.is_deserted = False
         self._told_s.clear()
         for worker in self._attendance.present():
             if not self._is_welcome(worker):
@@ -112,8 +124,9 @@ class Muster:
 
     def _on_stopping(self, **_: Any) -> None:
         # From here on users go for good, and workers take no messages while they wait for them.
-        if self._run is not None:
+        if self._run is not None and not self._run.is_stopping:
             self._run.is_stopping = True
+            self.is_deserted = not any(one in self._runner.clients for one in self.present())
 
     # Beats
 

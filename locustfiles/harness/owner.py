@@ -344,6 +344,8 @@ class Owner:
             return
         run.is_ending = True
         run.interrupted = run.interrupted or run.course.cut_short()
+        if run.interrupted and self._muster is not None and self._muster.is_deserted:
+            run.interrupted = f"no worker was left: {run.interrupted}"
         sent: dict[str, int] = {}
         try:
             run.guarded(lambda: run.collect(self._environment.stop_timeout + FINISH_MARGIN_S, sent))

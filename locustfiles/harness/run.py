@@ -74,11 +74,14 @@ class Run:
         self.health = MasterHealth(
             elapsed_s=self.course.elapsed_s,
             users=self.users,
-            done=roll.done,
+            done=lambda: roll.done() | self._away(),
             take=self.book.take,
             probes=(self.book.slowest_write,),
         )
         self.greenlets.append(gevent.spawn(self.guarded, self.health.run))
+
+    def _away(self) -> frozenset[str]:
+        return frozenset() if self.attendance is None else self.attendance.away_now()
 
     def begin_attendance(self, runner: MasterRunner, roll: WorkerRoll) -> AttendanceNotes:
         """What is written of workers that come and go."""
@@ -119,7 +122,7 @@ class Run:
     def _note_lost_workers(self) -> None:
         """Those that went while the run was ended, when nobody looks at leases any more."""
         for worker in self.roll.lost() if self.roll is not None else ():
-            if self.attendance is None or not self.attendance.is_away(worker):
+            if worker not in self._away():
                 self.book.worker_lost(worker)
 
     def collect(self, timeout_s: float, sent: dict[str, int]) -> None:

@@ -1,0 +1,286 @@
+"""The same plan with one process and with many, through deaths, stops, cuts and returns.
+
+What the master says is held against what the target saw: every user asks five times a second.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.counting_target import CountingTarget, counting_target
+from tests.e2e.fleet import Fleet
+from tests.e2e.forwarder import forwarder
+from tests.e2e.scenario import HERE, Finished, Run, run, wait_until
+
+STAGED = HERE / "staged.py"
+USERS = 21
+"""Twenty of the plan and a fixed one."""
+RATE = 5 * USERS
+
+BACK_ON_PLAN_S = 5.0
+"""The issue's limit."""
+
+
+def planned_by_second(done: Finished) -> dict[int, int]:
+    """Users that were asked for in each second of the run."""
+    return {int(line["t_s"] // 1): line["planned"] for line in done.timeline("progress")}
+
+
+def running_by_moment(done: Finished) -> dict[float, int]:
+    """Users that ran, by the workers' own beats."""
+    return {line["t_s"]: line["users"] for line in done.timeline("progress")}
+
+
+def notes(done: Finished, label: str) -> list[dict[str, Any]]:
+    return [line for line in done.timeline("annotation") if line["label"] == label]
+
+
+def origin_us(done: Finished) -> int:
+    (header,) = done.timeline("header")
+    value: int = header["origin_us"]
+    return value
+
+
+def test_one_process_and_two_plan_and_run_the_same_users_in_every_second(tmp_path: Path) -> None:
+    def finished(staged: str, *processes: str) -> Finished:
+        folder = tmp_path / f"{staged}-{len(processes)}"
+        folder.mkdir()
+        return run(
+            folder / "runs",
+            *("--host", target.url, *processes),
+            locustfile=STAGED,
+            environment={"STAGED": staged},
+        )
+
+    with counting_target() as target, ThreadPoolExecutor(4) as pool:
+        runs = {
+            staged: (
+                pool.submit(finished, staged),
+                pool.submit(finished, staged, "--processes", "2"),
+            )
+            for staged in ("stages", "ramp")
+        }
+        results = {staged: (one.result(), two.result()) for staged, (one, two) in runs.items()}
+    for staged, (one, two) in results.items():
+        assert_complete(one)
+        assert_complete(two)
+        plans = planned_by_second(one), planned_by_second(two)
+        shared = plans[0].keys() & plans[1].keys() & set(range(17))
+        assert len(shared) >= 15, "a busy machine may miss a second"
+        assert {s: plans[0][s] for s in shared} == {s: plans[1][s] for s in shared}, staged
+        (plan,) = one.timeline("plan")
+        ticks = dict(enumerate(plan["users"]))
+        for planned in plans:
+            # Noted three quarters into the second, which the tick of this second was for.
+            asked = {s: users for s, users in planned.items() if s in ticks}
+            assert asked == {s: ticks[s] for s in asked}, staged
+        for done in (one, two):
+            for t_s, users in running_by_moment(done).items():
+                second = int(t_s // 1)
+                # At the end they drain.
+                assert second >= 16 or users == planned_by_second(done)[second], (staged, t_s)
+
+
+def assert_complete(done: Finished) -> None:
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert not notes(done, "worker_lost"), "the control: nobody was lost"
+
+
+def steady(seconds: int) -> dict[str, str]:
+    return {"STAGED": "steady", "STAGED_S": str(seconds)}
+
+
+def until_second(master: Run, second: int) -> None:
+    """Wait until the run is in that second, by its own count."""
+
+    def is_there() -> bool:
+        try:
+            text = (master.folder / "timeline.jsonl").read_text()
+        except FileNotFoundError:
+            return False
+        return f'"progress","t_s":{second}.' in text
+
+    wait_until(is_there, f"the run never came to second {second}")
+
+
+def elapsed_at(done: Finished, at_s: float) -> float:
+    """A moment since the epoch in seconds of the run."""
+    return at_s - origin_us(done) / 1e6
+
+
+def assert_back_on_plan(done: Finished, target: CountingTarget, from_s: float, to_s: float) -> None:
+    """The load is the plan's in the whole seconds between, as the workers and the target say."""
+    seconds = range(int(from_s + 0.999), int(to_s))
+    assert len(seconds) >= 2, "there has to be something to look at"
+    running = {s: u for t, u in running_by_moment(done).items() if (s := int(t // 1)) in seconds}
+    assert running == dict.fromkeys(running, USERS)
+    asked = target.by_second(origin_us(done))
+    mean = sum(asked[second] for second in seconds) / len(seconds)
+    assert 0.9 * RATE <= mean <= 1.1 * RATE, sorted(asked.items())
+
+
+def assert_never_above_plan(done: Finished, target: CountingTarget) -> None:
+    assert max(running_by_moment(done).values()) <= USERS
+    asked = target.by_second(origin_us(done))
+    # From the first whole second on: in the one before it users begin. A process that was late
+    # may send in one second what was due in the one before it.
+    pairs = [asked[s] + asked[s + 1] for s in range(1, max(asked))]
+    assert max(pairs) <= 2 * 1.15 * RATE, sorted(asked.items())
+
+
+def test_a_killed_workers_share_is_with_the_others_in_five_seconds_and_a_new_one_gets_its_part(
+    tmp_path: Path,
+) -> None:
+    with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:
+        master = fleet.master("--host", target.url, workers=2, environment=steady(18))
+        first, second = (fleet.worker(name, environment=steady(18)) for name in ("first", "second"))
+        until_second(master, 3)
+        killed_s = time.time()
+        first.process.kill()
+        until_second(master, 9)
+        joined_s = time.time()
+        third = fleet.worker("third", environment=steady(18))
+        done = master.finish()
+        assert second.process.wait(10) == 0 and third.process.wait(10) == 0
+    killed_s, joined_s = elapsed_at(done, killed_s), elapsed_at(done, joined_s)
+    assert_back_on_plan(done, target, killed_s + BACK_ON_PLAN_S, 18)
+    assert_never_above_plan(done, target)
+    asked = target.by_second(origin_us(done))
+    assert asked[int(killed_s) + 1] < 0.8 * RATE, "the control: its share was missing"
+
+    assert done.exit_code == 3, done.stdout + done.stderr
+    (lost,) = notes(done, "worker_lost")
+    assert killed_s < lost["t_s"] < killed_s + BACK_ON_PLAN_S
+    (reason,) = [text for text in done.verdict["reasons"] if "was lost" in text]
+    name = lost["text"].split()[0]
+    assert reason.startswith(f"{name} was lost") and "by its last rate" in reason
+    assert not any("never said how many" in text for text in done.verdict["reasons"])
+    # What is missing is bounded: by the target's own count.
+    reported = sum(
+        endpoint["ended"]
+        for line in done.timeline("second")
+        if line["source"] == name
+        for endpoint in line["endpoints"].values()
+    )
+    sent = len(target.of(first.process.pid))
+    (line,) = [one for one in done.timeline("health") if one["values"].get("away") == 1]
+    bound_s, rate = (line["values"][key] for key in ("away_unreported_s", "away_rate_per_s"))
+    assert 0 <= sent - reported <= bound_s * rate * 1.2 + 10, (sent, reported, line)
+
+    (joined,) = notes(done, "worker_joined")
+    assert joined_s < joined["t_s"] < joined_s + BACK_ON_PLAN_S
+    its_part = [at_s for at_s in target.of(third.process.pid) if elapsed_at(done, at_s) < 18]
+    seconds = 18 - elapsed_at(done, its_part[0])
+    assert 0.3 * RATE < len(its_part) / seconds < 0.7 * RATE
+    assert len(notes(done, "epoch")) == 2, "one without the first, one with the third"
+
+
+def test_a_worker_that_stood_still_for_ten_seconds_has_its_share_again_and_no_more(
+    tmp_path: Path,
+) -> None:
+    with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:
+        master = fleet.master("--host", target.url, workers=2, environment=steady(20))
+        first, second = (fleet.worker(name, environment=steady(20)) for name in ("first", "second"))
+        until_second(master, 3)
+        stopped_s = time.time()
+        os.kill(first.process.pid, signal.SIGSTOP)
+        try:
+            until_second(master, 13)
+        finally:
+            os.kill(first.process.pid, signal.SIGCONT)
+        continued_s = time.time()
+        done = master.finish()
+        assert first.process.wait(10) == 0 and second.process.wait(10) == 0
+    assert_away_and_back(done, target, first, stopped_s, continued_s, 20)
+
+
+def test_a_link_that_was_down_leaves_as_many_users_as_planned_and_not_half_as_many_more(
+    tmp_path: Path,
+) -> None:
+    with (
+        counting_target() as target,
+        Fleet(tmp_path, STAGED) as fleet,
+        forwarder(fleet.port) as link,
+    ):
+        master = fleet.master("--host", target.url, workers=2, environment=steady(18))
+        first = fleet.worker("first", "--master-port", str(link.port), environment=steady(18))
+        second = fleet.worker("second", environment=steady(18))
+        until_second(master, 3)
+        cut_s = time.time()
+        link.cut()
+        until_second(master, 11)
+        link.join()
+        joined_s = time.time()
+        done = master.finish()
+        assert first.process.wait(10) == 0 and second.process.wait(10) == 0
+    assert_away_and_back(done, target, first, cut_s, joined_s, 18)
+    cut_s, joined_s = elapsed_at(done, cut_s), elapsed_at(done, joined_s)
+    alone = [elapsed_at(done, at_s) for at_s in target.of(first.process.pid)]
+    assert not [at_s for at_s in alone if cut_s + 4.5 < at_s < joined_s], "its lease was over"
+    assert "worker_fenced" in {line["label"] for line in done.timeline("annotation")}
+
+
+def assert_away_and_back(
+    done: Finished,
+    target: CountingTarget,
+    first: Run,
+    away_s: float,
+    back_s: float,
+    duration_s: float,
+) -> None:
+    away_s, back_s = elapsed_at(done, away_s), elapsed_at(done, back_s)
+    assert_back_on_plan(done, target, away_s + BACK_ON_PLAN_S, back_s)
+    assert_back_on_plan(done, target, back_s + 2, duration_s)
+    assert_never_above_plan(done, target)
+    again = [at_s for at_s in target.of(first.process.pid) if elapsed_at(done, at_s) > back_s + 2]
+    assert again, "it has its share again"
+
+    assert done.exit_code == 3, done.stdout + done.stderr
+    (lost,), (back,) = notes(done, "worker_lost"), notes(done, "worker_back")
+    assert away_s < lost["t_s"] < away_s + BACK_ON_PLAN_S
+    assert back_s <= back["t_s"] < back_s + BACK_ON_PLAN_S
+    name = lost["text"].split()[0]
+    (reason,) = [text for text in done.verdict["reasons"] if "was away" in text]
+    assert reason.startswith(f"{name} was away from")
+    assert not any("was lost" in text for text in done.verdict["reasons"])
+
+
+def test_without_any_worker_left_the_run_ends_and_says_why(tmp_path: Path) -> None:
+    with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:
+        master = fleet.master("--host", target.url, workers=1, environment=steady(60))
+        only = fleet.worker("only", environment=steady(60))
+        until_second(master, 1)
+        only.process.kill()
+        done = master.finish()
+    assert done.exit_code == 5, done.stdout + done.stderr
+    assert done.verdict["verdict"] == "ABORTED"
+    assert any("no worker was left" in reason for reason in done.verdict["reasons"])
+    assert any("was lost" in reason for reason in done.verdict["reasons"])
+    (lost,) = notes(done, "worker_lost")
+    assert "since no other worker was there" in lost["text"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "test",
+    [
+        test_a_killed_workers_share_is_with_the_others_in_five_seconds_and_a_new_one_gets_its_part,
+        test_a_worker_that_stood_still_for_ten_seconds_has_its_share_again_and_no_more,
+        test_a_link_that_was_down_leaves_as_many_users_as_planned_and_not_half_as_many_more,
+    ],
+    ids=["killed", "stopped", "cut"],
+)
+def test_it_is_so_time_and_again(tmp_path: Path, test: Callable[[Path], None]) -> None:
+    for number in range(5):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        test(folder)
+    print("5 of 5 runs")
