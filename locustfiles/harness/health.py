@@ -26,6 +26,9 @@ from results.health import LAG_MAX_MS, LAG_P99_MS, LATENESS_MAX_MS, LATENESS_P99
 LAG_INTERVAL_S = 0.02
 """50 readings of the loop's lag a second: enough to see a stall, too few to cause one."""
 
+IDLE_S = 60.0
+"""The greenlet of the timer has nothing to do but to be killed."""
+
 MAX_READINGS = 5_000
 """Of the lag between two lines: 100 s of them. Nobody takes a line for longer than that only when
 the greenlet that does has died, which voids the run by itself."""
@@ -58,16 +61,29 @@ class HealthMeter:
         self._probes = probes
         self._process = ProcessFigures()
         self._lags_ms: list[float] = []
+        self._fired_s = 0.0
 
     def run(self) -> None:
         """Read the loop's lag until the greenlet is killed."""
-        while True:
-            before = time.perf_counter()
-            gevent.sleep(LAG_INTERVAL_S)
-            lag_ms = (time.perf_counter() - before - LAG_INTERVAL_S) * 1000
-            if len(self._lags_ms) < MAX_READINGS:
-                # Clocks of the loop and of Python differ by microseconds.
-                self._lags_ms.append(max(0.0, lag_ms))
+        # A timer that calls back in the hub costs half of a greenlet that sleeps and wakes.
+        timer = gevent.get_hub().loop.timer(LAG_INTERVAL_S, LAG_INTERVAL_S)
+        self._fired_s = time.perf_counter()
+        timer.start(self._read_lag, update=True)
+        try:
+            while True:
+                gevent.sleep(IDLE_S)
+        finally:
+            timer.stop()
+            timer.close()
+
+    def _read_lag(self) -> None:
+        """The timer fires again an interval after it was due, or at once where that is over: so the
+        firing after a late one is early, and no second lag."""
+        now_s = time.perf_counter()
+        lag_ms = (now_s - self._fired_s - LAG_INTERVAL_S) * 1000
+        self._fired_s = now_s
+        if len(self._lags_ms) < MAX_READINGS:
+            self._lags_ms.append(max(0.0, lag_ms))
 
     def take(self) -> dict[str, float]:
         """The figures of one line. What nobody measured since the one before is absent."""
