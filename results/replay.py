@@ -31,6 +31,12 @@ CANCELLED_SHARE = 0.05
 """Of the users that the plan took away, this many may be stopped in mid-request. Users end their
 request before they stop, so clean runs had none to 1 %; a target that hangs to the end has all."""
 
+TOLD = frozenset(("worker_joined", "worker_left_out", "worker_refused"))
+"""Labels of annotations that are told with the verdict. They change nothing: the load is what the
+plan asks for, whoever sends it."""
+MAX_TOLD = 10
+"""A worker that is refused may be started again and again."""
+
 
 def replay(timeline_path: Path) -> Judgement:
     """Read a timeline and judge it. Raises TimelineError or HistogramError when it is damaged."""
@@ -71,7 +77,11 @@ def _as_carried_out(timeline: Timeline) -> Timeline:
 
 def _notes(timeline: Timeline, left_out: Sequence[Check]) -> list[str]:
     found = [note(left_out)] if timeline.header.ad_hoc else []
-    return found + [each.text for each in stress.findings(timeline.annotations)]
+    found += [each.text for each in stress.findings(timeline.annotations)]
+    told = [each.text for each in timeline.annotations if each.label in TOLD]
+    if len(told) > MAX_TOLD:
+        told[MAX_TOLD:] = [f"and {len(told) - MAX_TOLD} more such notes: see the timeline"]
+    return found + told
 
 
 def _checks(

@@ -39,6 +39,7 @@ from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.muster import Muster
 from locustfiles.harness.open_load import begin_arrivals, planned_arrivals, refuse_ad_hoc
 from locustfiles.harness.options import Options, parsed_options
+from locustfiles.harness.own_share import WholeShare
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run import Run
@@ -47,7 +48,7 @@ from locustfiles.harness.sampler import Sampler, endpoints
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target import Node, Target, client_token
 from locustfiles.harness.unplanned import unplanned_course
-from locustfiles.harness.worker import FINISHED, REPORT
+from locustfiles.harness.worker import FINISHED, REPORT, source_of
 from results.check import scaled_counts
 from results.errors import ResultsError
 from results.manifest import manifest
@@ -215,8 +216,10 @@ class Owner:
             assert self._muster is not None, "a master has one"
             notes = run.begin_attendance(self._runner, run.roll)
             self._muster.begin(run.run_id, course.elapsed_s, notes)
+            run.end_arrivals = self._muster.end_arrivals
             for worker in silent:
-                run.note(LEFT_OUT, f"worker {worker} was not ready in time: others send its share")
+                name = source_of(self._runner.get_worker_index(worker))  # type: ignore[no-untyped-call]
+                run.note(LEFT_OUT, f"{name} ({worker}) was not ready: others send its share")
         else:
             self._begin_load(run, plan)
         run.greenlets.append(gevent.spawn(run.guarded, lambda: run.watch(self._progress(run))))
@@ -314,7 +317,9 @@ class Owner:
             probes=(run.book.slowest_write,),
         )
         load_side.attach(self._environment)
-        begin_arrivals(self._environment, load_side)
+        share = WholeShare()
+        run.end_arrivals = share.end_arrivals
+        begin_arrivals(self._environment, load_side, share)
         run.greenlets.append(gevent.spawn(run.guarded, load_side.run))
 
     def _progress(self, run: Run) -> Callable[[Moment, int], None] | None:

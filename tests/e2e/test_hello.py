@@ -88,6 +88,7 @@ def test_workers_that_differ_are_refused_and_the_others_run_the_load(tmp_path: P
         assert "the locustfile's module pace.py differs" in late.errors()
     (note,) = (one for one in done.timeline("annotation") if one["label"] == "worker_refused")
     assert "pace.py differs" in note["text"]
+    assert note["text"] in done.verdict["reasons"]
     # Twenty users on each, their first requests spread from half a second before second 0 on.
     assert set(first_requests(done).values()) == {-1}, first_requests(done)
     assert len(first_requests(done)) == 2
@@ -122,7 +123,8 @@ def test_a_worker_that_is_not_ready_is_left_out_and_joins_when_it_is(tmp_path: P
         assert_sound(done)
         assert [run.finish().exit_code for run in workers] == [0, 0]
     (note,) = (one for one in done.timeline("annotation") if one["label"] == "worker_left_out")
-    assert "was not ready in time" in note["text"]
+    assert "was not ready: others send its share" in note["text"]
+    assert note["text"] in done.verdict["reasons"], "told, and no doubt"
     begun = sorted(first_requests(done).values())
     assert len(begun) == 2, "it joined"
     assert begun[0] == -1 and begun[1] > 0, "the other one did not wait for it"
