@@ -65,6 +65,7 @@ class _Run:
     notes: Notes
     epochs: Epochs = field(default_factory=Epochs)
     is_stopping: bool = False
+    has_ended_arrivals: bool = False
 
 
 class Muster:
@@ -215,14 +216,28 @@ class Muster:
 
     def _add_epoch(self, run: _Run, from_us: int) -> None:
         latest, workers = run.epochs.latest, self.present()
-        if latest is not None and latest.workers == workers:
+        if run.has_ended_arrivals or (latest is not None and latest.workers == workers):
             return
         number = 0 if latest is None else latest.number + 1
         epoch = Epoch(number, max(from_us, 0 if latest is None else latest.from_us), workers)
         run.epochs.add(epoch)
-        if number:
-            run.notes.epoch(epoch, run.elapsed_s())
-        for worker in workers:
+        t_s = run.elapsed_s()
+        if t_s > 0:
+            run.notes.epoch(epoch, t_s)
+        self._tell_epochs(run)
+
+    def end_arrivals(self, from_us: int) -> None:
+        """What is intended from then on is nobody's, whoever comes or goes: the plan ends there."""
+        run = self._run
+        if run is None or run.has_ended_arrivals or run.epochs.latest is None:
+            return
+        run.has_ended_arrivals = True
+        latest = run.epochs.latest
+        run.epochs.add(Epoch(latest.number + 1, max(from_us, latest.from_us), ()))
+        self._tell_epochs(run)
+
+    def _tell_epochs(self, run: _Run) -> None:
+        for worker in self.present():
             self._send(EPOCHS, {"run_id": run.run_id, "epochs": run.epochs.as_wire()}, worker)
 
     # Messages

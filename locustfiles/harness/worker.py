@@ -85,12 +85,13 @@ class Worker:
     def greet(self) -> None:
         """Say hello to the master, and make ready. Raises BadConfiguration when it is refused."""
         say_hello(self._runner, fingerprint(self._environment))
+        # Now, so that it has its lease when it is ready.
+        self._runner.greenlet.spawn(self.beat.run)
         if not make_ready(self.clock):
             raise BadConfiguration(
                 f"the master at {self._runner.master_host}:{self._runner.master_port} did not tell "
                 "its time, by which this worker's is corrected: see that it is not overloaded"
             )
-        self._runner.greenlet.spawn(self.beat.run)
         host, port = self._runner.master_host, self._runner.master_port
         logger.info("welcome at the master %s:%d, and ready", host, port)
 
