@@ -1,4 +1,4 @@
-"""Benchmark `arrivals`: 3,000 arrivals a second on one core against a bare ASGI server on the other.
+"""Benchmark `arrivals`: 3,000 arrivals a second on one core against a bare ASGI server.
 
 The run is a whole one by its command line, with recorder, health lines and verdict; every figure is
 read from what it left. Lateness is the generator's own delay between an arrival's intended start
