@@ -1,11 +1,12 @@
 """Benchmark 2: the generator's CPU per request, LeanHttpUser against Locust's own clients.
 
 Each client runs in its own process, in turn and more than once, against one responder on the
-other core, 800 users on P1's mix with the recorder off. The ratios gate; the absolute figures and
-the floor (a gevent socket without Locust) are for information.
+other core, 800 users on P1's mix with the recorder off; then LeanHttpUser and FastHttpUser with
+2,000 users. The ratios gate; the absolute figures and the floor (a gevent socket without Locust)
+are for information.
 
-    python -m tests.bench.client_cpu            about two minutes
-    python -m tests.bench.client_cpu --quick    about half a minute, for a first look
+    python -m tests.bench.client_cpu            about three minutes
+    python -m tests.bench.client_cpu --quick    about a minute, for a first look
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 USERS = 800
+MANY_USERS = 2_000
 WARM_UP_S = 4.0
 CLIENTS = ("lean", "fast", "http", "floor")
 LIMITS = {"fast": 0.55, "http": 0.25}
@@ -64,13 +66,15 @@ def responder(cores: list[int]) -> Iterator[int]:
                 stream.close()
 
 
-def run_client(client: str, port: int, seconds: float, core: int) -> dict[str, float]:
+def run_client(
+    client: str, port: int, seconds: float, core: int, users: int = USERS
+) -> dict[str, float]:
     """One run of one client. Raises RuntimeError with its output when it fails."""
     done = subprocess.run(
         [
             *("taskset", "-c", str(core)),
             *(sys.executable, "-m", "tests.bench.client_load"),
-            *(client, str(port), str(USERS), str(WARM_UP_S), str(seconds)),
+            *(client, str(port), str(users), str(WARM_UP_S), str(seconds)),
         ],
         capture_output=True,
         text=True,
@@ -84,14 +88,19 @@ def run_client(client: str, port: int, seconds: float, core: int) -> dict[str, f
     return row
 
 
-def main(seconds: float = 15.0, rounds: int = 2) -> list[Row]:
+def main(
+    seconds: float = 15.0,
+    rounds: int = 2,
+    users: int = USERS,
+    clients: Sequence[str] = CLIENTS,
+) -> list[Row]:
     """Run every client `rounds` times, `seconds` of measurement per client in all."""
     cores = sorted(os.sched_getaffinity(0))
-    results: dict[str, list[dict[str, float]]] = {client: [] for client in CLIENTS}
+    results: dict[str, list[dict[str, float]]] = {client: [] for client in clients}
     with responder(cores) as port:
         for _ in range(rounds):
-            for client in CLIENTS:
-                results[client].append(run_client(client, port, seconds / rounds, cores[0]))
+            for client in clients:
+                results[client].append(run_client(client, port, seconds / rounds, cores[0], users))
 
     def median(client: str, key: str) -> float:
         return statistics.median(row[key] for row in results[client])
@@ -106,8 +115,13 @@ def main(seconds: float = 15.0, rounds: int = 2) -> list[Row]:
             ratio=None if client == "lean" else lean / median(client, "cpu_us"),
             limit=LIMITS.get(client),
         )
-        for client in CLIENTS
+        for client in clients
     ]
+
+
+def many(seconds: float = 15.0, rounds: int = 2) -> list[Row]:
+    """LeanHttpUser and FastHttpUser with MANY_USERS."""
+    return main(seconds, rounds, MANY_USERS, ("lean", "fast"))
 
 
 def table(rows: list[Row]) -> str:
@@ -127,5 +141,6 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="3 s per client, once")
     quick = parser.parse_args().quick
     outcome = main(3.0, 1) if quick else main()
-    print(table(outcome))
-    sys.exit(0 if all(row.passed for row in outcome) else 1)
+    crowd = many(3.0, 1) if quick else many()
+    print(table(outcome), f"\nwith {MANY_USERS:,} users:\n{table(crowd)}", sep="\n")
+    sys.exit(0 if all(row.passed for row in outcome + crowd) else 1)

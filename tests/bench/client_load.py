@@ -135,6 +135,12 @@ def measure(count: Any, warm_up_s: float, seconds: float) -> dict[str, float]:
     }
 
 
+def raise_descriptor_limit() -> None:
+    """As Locust's own command does: two thousand users need more than the usual 1,024."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main(kind: str, port: int, users: int, warm_up_s: float, seconds: float) -> dict[str, float]:
     if kind == "floor":
         counter = [0]
@@ -154,5 +160,6 @@ def main(kind: str, port: int, users: int, warm_up_s: float, seconds: float) -> 
 
 if __name__ == "__main__":
     _, kind, port, users, warm_up_s, seconds = sys.argv
+    raise_descriptor_limit()
     result = main(kind, int(port), int(users), float(warm_up_s), float(seconds))
     print(json.dumps(result), flush=True)
