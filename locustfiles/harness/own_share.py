@@ -39,5 +39,9 @@ class WholeShare:
         self.worker = LOCAL
         self.epochs = Epochs([Epoch(0, LONG_BEFORE_US, (LOCAL,))])
 
+    def end_arrivals(self, from_us: int) -> None:
+        """What is intended from then on is nobody's: the plan ends there. Once."""
+        self.epochs.add(Epoch(1, from_us, ()))
+
     def lease_until_us(self) -> int | None:
         return None

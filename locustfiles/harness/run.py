@@ -41,6 +41,7 @@ class Run:
     roll: WorkerRoll | None = None
     health: MasterHealth | None = None
     attendance: AttendanceNotes | None = None
+    end_arrivals: Callable[[int], None] | None = None
     greenlets: list[gevent.Greenlet] = field(default_factory=list)
     interrupted: str | None = None
     is_ending: bool = False
@@ -109,7 +110,9 @@ class Run:
         # The last stair may break while its users leave: then the plan is over.
         if found is None or shape is None or shape.elapsed_s() >= shape.ends_s:
             return
-        self.book.plan_ends(shape.end_now())
+        ends_s = self.book.plan_ends(shape.end_now())
+        if self.end_arrivals is not None:
+            self.end_arrivals(int(ends_s * 1e6))
         logger.info("%s: the plan ends here", found)
 
     def _asked_users(self) -> int | None:

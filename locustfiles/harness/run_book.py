@@ -202,9 +202,10 @@ class RunBook:
         self._conclude(found)
         return found.text
 
-    def plan_ends(self, at_s: float) -> None:
-        """The plan ends at that moment, before its end: users stay to the whole second after it."""
+    def plan_ends(self, at_s: float) -> float:
+        """The plan ends in that second, before its end; returns the moment, a whole second."""
         self._plan_ends_s = float(math.ceil(at_s))
+        return self._plan_ends_s
 
     def _conclude(self, found: Found) -> None:
         self._found = found

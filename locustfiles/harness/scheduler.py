@@ -202,9 +202,8 @@ class Scheduler:
 
 def _part_of(whole: int, share: OwnShare) -> int:
     """What of a number for the whole run this process has, rounded up."""
-    latest = share.epochs.latest
-    workers = len(latest.workers) if latest is not None else 1
-    return math.ceil(whole / max(1, workers))
+    crews = [len(epoch.workers) for epoch in share.epochs if epoch.workers]
+    return math.ceil(whole / (crews[-1] if crews else 1))
 
 
 def sequence_of(kind: type[ArrivalUser], profile: ProfileLike, seed: int) -> Arrivals:
