@@ -96,9 +96,9 @@ WATCH_GAP_S = 5.0
 requests is not watched; a loop that stands still as long shows in the line after it."""
 
 UNHEARD_LIMIT_S = WATCH_GAP_S
-"""Nor is one that the master hears nothing of for longer than this. Its lease of users ran out
-after 3 s without a beat; its reports may come later, but whoever acted on the run meanwhile (a
-person, a rebalancing, a shape that stops by a check) acted without them."""
+"""Nor is one whose lines the master does not get for longer than this while its beats go on (one
+whose beats stop is away, a finding of its own). Its reports may all come later, but whoever acted
+on the run meanwhile, a person or a shape that stops by a check, acted without them."""
 
 CLOCK_OFFSET_LIMIT_MS = 5_000.0
 """Times are corrected, but not what users send: ids, tokens and signatures with a time of their own
