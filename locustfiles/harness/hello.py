@@ -59,7 +59,9 @@ logger = logging.getLogger(__name__)
 class WelcomedNodes(WorkerNodes):
     """Locust's list of workers, as if the others had never connected.
 
-    They are reachable by their id alone, since Locust looks up the worker that it has just added.
+    One that is refused and quits is none of Locust's business either: its master shuts down when
+    the last worker that it knows quits. They are reachable by their id alone, since Locust looks up
+    the worker that it has just added.
     """
 
     def __init__(self, nodes: WorkerNodes, is_welcome: Callable[[str], bool]) -> None:
@@ -132,8 +134,6 @@ class Welcome:
         self._runner.send_message(WELCOME, {"differences": found}, client_id)
 
     def _refuse(self, client_id: str, found: list[str]) -> None:
-        # Locust's master shuts down when the last worker that it knows quits.
-        self._nodes.pop(client_id, None)
         self._welcomed.discard(client_id)
         self._tell(client_id, f"worker {client_id} was refused: {'; '.join(found)}")
 
