@@ -17,6 +17,7 @@ from locust.env import Environment
 
 from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.load_side import LoadSide, first_request_delay_s
+from locustfiles.harness.pace import PacedWait, pace_of
 from results.figure import UNMET
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ CONNECT_WITHIN_S = 0.4
 
 class ScenarioUser(LeanHttpUser):
     """A user of a service on `host`, given by the class or by Locust's `--host`.
+
+    With Locust's `constant_pacing` or `constant_throughput` the latency of each iteration's first
+    request also counts from the start that the pace intended (pace.py).
 
     `number` counts the users of a process from 0. A subclass that overrides `on_start` calls
     `super().on_start()` first.
@@ -44,6 +48,12 @@ class ScenarioUser(LeanHttpUser):
         self._load_side = LoadSide.of(environment)
         self.number = self._load_side.next_user_number()
         super().__init__(environment)
+        if (pace_s := pace_of(type(self).wait_time)) is not None:
+            paced = PacedWait(self, pace_s, self._intend)
+            self.wait_time = paced  # type: ignore[method-assign]
+
+    def _intend(self, start_us: int) -> None:
+        self.client.intended_us = start_us
 
     @property
     def origins(self) -> Sequence[str]:
