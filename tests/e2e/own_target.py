@@ -5,6 +5,7 @@ It runs in threads of the test's own process, which is free of gevent.
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -23,10 +24,10 @@ class OwnTarget:
 
 
 @contextmanager
-def own_target(status: int = 200, host: str = "127.0.0.1") -> Iterator[OwnTarget]:
+def own_target(status: int = 200, context: ssl.SSLContext | None = None) -> Iterator[OwnTarget]:
     """`/status/404` answers 404, `/to/URL` redirects there, `/metrics` is Prometheus text.
 
-    Every other path answers `status`.
+    Every other path answers `status`. `context` makes it speak TLS.
     """
     target = OwnTarget()
     lock = threading.Lock()
@@ -62,8 +63,16 @@ def own_target(status: int = 200, host: str = "127.0.0.1") -> Iterator[OwnTarget
         daemon_threads = True
         request_queue_size = 128
 
-    with Server((host, 0), Handler) as server:
-        target.url = f"http://{host}:{server.server_address[1]}"
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Clients may go at any time."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        target.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}"
+        if context is not None:
+            # The handshake is its thread's, so that one that fails holds up nobody.
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
