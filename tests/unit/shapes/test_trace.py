@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shapes.profile import Unit, per_s, trace
-from shapes.trace import read_trace
+from shapes.trace import LONGEST_LINE, read_trace
 
 USERS = b"time_s,users\n0,5\n10,8\n12,0\n"
 
@@ -54,6 +54,15 @@ def test_what_trace_takes_is_handed_on(file: Path) -> None:
 def test_what_spreadsheets_write_is_read(file: Path, data: bytes) -> None:
     file.write_bytes(data)
     assert read_trace(file) == trace([(0, 5), (10, 8), (12, 0)])
+
+
+def test_the_limits_themselves_are_read(file: Path) -> None:
+    file.write_bytes(b"time_s,users\n0,1000000000\n1000000000,0\n")
+    assert read_trace(file, linear=True) == trace([(0, 10**9), (1e9, 0)], linear=True)
+    row = b"0," + b"1000000000\n".rjust(LONGEST_LINE - 2, b"0")
+    assert len(row) == LONGEST_LINE
+    file.write_bytes(b"time_s,per_s\n" + row)
+    assert read_trace(file, end_s=1).target(0) == 1e9
 
 
 def test_a_relative_path_is_one_of_the_working_directory(
