@@ -209,15 +209,16 @@ class Ready:
 
 @pytest.fixture
 def gate(master: MasterRunner, monkeypatch: pytest.MonkeyPatch) -> tuple[Welcome, Barrier]:
-    monkeypatch.setattr(barrier, "READY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(barrier, "READY_TIMEOUT_S", 1.5)
     monkeypatch.setattr(barrier, "POLL_S", 0.05)
     welcome = Welcome(master.environment, master, OWN)
     return welcome, Barrier(master, welcome)
 
 
 def test_the_barrier_opens_when_every_worker_is_ready(
-    gate: tuple[Welcome, Barrier], connect: Connect
+    gate: tuple[Welcome, Barrier], connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(barrier, "READY_TIMEOUT_S", TIMEOUT_S)
     first, second = Ready(connect()), Ready(connect(), may_answer=False)
     waiting = gevent.spawn(gate[1].gather)
     gevent.sleep(0.1)
@@ -253,6 +254,17 @@ def test_the_next_run_asks_those_that_were_left_out_again(
     assert welcome.is_welcome(late.runner.client_id)
 
 
+def test_a_worker_that_was_ready_once_is_asked_for_each_run(
+    gate: tuple[Welcome, Barrier], connect: Connect
+) -> None:
+    Ready(connect())
+    tired = Ready(connect())
+    assert gate[1].gather() == ()
+    tired.may.clear()
+    assert gate[1].gather() == (tired.runner.client_id,)
+    tired.may.set()
+
+
 def test_an_answer_to_an_earlier_run_is_none(
     gate: tuple[Welcome, Barrier], connect: Connect
 ) -> None:
@@ -283,7 +295,7 @@ def test_a_run_needs_a_worker_that_is_ready(
     gate: tuple[Welcome, Barrier], connect: Connect
 ) -> None:
     Ready(connect(), may_answer=False)
-    with pytest.raises(TimeoutError, match="no worker was ready within 0 s"):
+    with pytest.raises(TimeoutError, match="no worker was ready within 2 s"):
         gate[1].gather()
 
 
