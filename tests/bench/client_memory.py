@@ -32,10 +32,9 @@ def measure(users: int = USERS) -> tuple[float, float, float]:
     """KiB per idle user: a plain User, LeanHttpUser, FastHttpUser. Raises BenchError."""
     cores = sorted(os.sched_getaffinity(0))
     with client_cpu.responder(cores) as port:
-        plain, lean, fast = (
-            _run(kind, port, users, cores[0]) for kind in ("plain", "lean", "fast")
-        )
-    return plain, lean, fast
+        plain = _run("plain", port, users, cores[0])
+        lean = _run("lean", port, users, cores[0])
+        return plain, lean, _run("fast", port, users, cores[0])
 
 
 def _run(kind: str, port: int, users: int, core: int) -> float:
@@ -77,7 +76,7 @@ def load(kind: str, port: int, users: int) -> float:
         wait_time = constant(3600)
 
         @task
-        def rest(self) -> None:
+        def settle(self) -> None:
             idle.append(self)
 
     class Lean(LeanHttpUser):
@@ -86,7 +85,7 @@ def load(kind: str, port: int, users: int) -> float:
         start_spread_s = 0.0
 
         @task
-        def rest(self) -> None:
+        def settle(self) -> None:
             assert self.client.post("/v1/saas/actions/logout", name="logout").status_code == 201
             idle.append(self)
 
@@ -95,7 +94,7 @@ def load(kind: str, port: int, users: int) -> float:
         host = address
 
         @task
-        def rest(self) -> None:
+        def settle(self) -> None:
             assert self.client.post("/v1/saas/actions/logout", name="logout").status_code == 201
             idle.append(self)
 

@@ -1,8 +1,8 @@
 """Benchmark 2b: wrk and tsung beside the Locust clients, where they are installed.
 
-For information only: wrk knows no think time, so that it has more requests on the way at a time, and
-both do other work than a Locust user. The same responder, as many connections or users, the CPU of
-the tool's processes per request.
+For information only: wrk knows no think time, so that it has more requests on the way at a time,
+and both do other work than a Locust user. The same responder, as many connections or users, the
+CPU of the tool's processes per request.
 """
 
 from __future__ import annotations
