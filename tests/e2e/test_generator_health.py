@@ -84,10 +84,10 @@ def test_a_starved_generator_is_inconclusive_and_says_why(tmp_path: Path) -> Non
         small_target(theirs) as url,
         Run(tmp_path / "runs", "--host", url, locustfile=UNFIT, environment=environment) as started,
     ):
-        wait_until(lambda: elapsed_s(started) >= 2, "the run never began")
+        wait_until(lambda: elapsed_s(started) >= 1, "the run never began")
         pin(started.process.pid, ours)
         with foreign_load([ours] * 8, share=1):
-            wait_until(lambda: elapsed_s(started) >= 9, "time stood still")
+            wait_until(lambda: elapsed_s(started) >= 8, "time stood still")
         done = started.finish()
     said = done.stdout + done.stderr
     assert done.exit_code == 3, said
@@ -117,7 +117,7 @@ def test_every_process_says_every_second_how_it_does_until_the_run_ends(tmp_path
             assert line["values"]["open_fds"] < line["values"].get("fds_limit", 1e9)
         seconds = [int(line["t_s"]) for line in lines if line["t_s"] > 0]
         assert len(seconds) == len(set(seconds)), "once a second"
-        assert len(seconds) >= 4, "of six; a busy machine may miss some"
+        assert len(seconds) >= 3, "of four and more; a busy machine may miss some"
         assert max(line["t_s"] for line in lines) <= end["t_s"]
     users = {line["t_s"]: line["values"]["users"] for line in health_of(done, "master")}
     assert max(users.values()) == 200, "the master counts those of all workers"
@@ -126,7 +126,8 @@ def test_every_process_says_every_second_how_it_does_until_the_run_ends(tmp_path
 
 
 def test_a_master_whose_loop_stands_still_is_found(tmp_path: Path) -> None:
-    done = run(tmp_path / "runs", *TWO, locustfile=UNFIT, environment={"UNFIT": "slow_master"})
+    environment = {"UNFIT": "slow_master", "UNFIT_SECONDS": "4"}
+    done = run(tmp_path / "runs", *TWO, locustfile=UNFIT, environment=environment)
     assert done.exit_code == 3, done.stdout + done.stderr
     assert "generator_lag master" in findings(done), done.verdict["reasons"]
     assert "generator_lag worker-0" not in findings(done) or "worker-1" not in findings(done)
@@ -134,7 +135,7 @@ def test_a_master_whose_loop_stands_still_is_found(tmp_path: Path) -> None:
 
 
 def test_reports_that_come_too_late_void_the_run_though_all_of_them_come(tmp_path: Path) -> None:
-    environment = {"UNFIT": "held_back", "UNFIT_SECONDS": "4"}
+    environment = {"UNFIT": "held_back", "UNFIT_SECONDS": "5.5"}
     done = run(tmp_path / "runs", *TWO, locustfile=UNFIT, environment=environment)
     assert done.exit_code == 3, done.stdout + done.stderr
     text = findings(done)["reports_late worker-0"]
@@ -164,6 +165,25 @@ def test_descriptors_that_run_out_are_found_before_requests_fail(tmp_path: Path)
     assert max(line["write_max_ms"] for line in lines) > 0
     # One or two more read the metrics of the target.
     assert 10 <= max(line["open_sockets"] for line in lines) <= 12
+
+
+def test_a_foreign_load_takes_about_its_share_and_ends_with_its_test() -> None:
+    with foreign_load([PROCESSORS[0]], share=0.15) as (pid,):
+        process = psutil.Process(pid)
+        before_s, began_s = sum(process.cpu_times()[:2]), time.perf_counter()
+        wait_until(lambda: time.perf_counter() - began_s >= 1.5, "time stood still")
+        used_s = sum(process.cpu_times()[:2]) - before_s
+        # Less where others take its turns, never much more.
+        assert 0.01 < used_s / (time.perf_counter() - began_s) < 0.3
+    assert not psutil.pid_exists(pid)
+    orphan = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.foreign_load", str(PROCESSORS[0]), "0.1"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    orphan.communicate(timeout=20)
+    assert orphan.returncode == 0, "its standard input was closed, as when its parent is killed"
 
 
 @pytest.mark.long

@@ -33,6 +33,7 @@ def ended(
         (3, LAG, {"errors": "PASS", "p95": "PASS"}),
         (1, (), {"errors": "PASS", "p95": "FAIL"}),
         (3, LAG, {"errors": "PASS", "p95": "INCONCLUSIVE"}),
+        (3, (*LAG, "arrivals_late"), {"errors": "PASS", "p95": "PASS"}),
     ],
 )
 def test_a_lag_and_a_slow_target_are_sound(
@@ -47,6 +48,8 @@ def test_a_lag_and_a_slow_target_are_sound(
         (1, (), {"errors": "FAIL", "p95": "PASS"}),
         (3, LAG, {"errors": "INCONCLUSIVE", "p95": "PASS"}),
         (3, ("workers_lost",), {"errors": "PASS", "p95": "PASS"}),
+        (3, ("arrivals_late",), {"errors": "PASS", "p95": "PASS"}),
+        (3, (*LAG, "workers_lost"), {"errors": "PASS", "p95": "PASS"}),
         (0, (), {"errors": "PASS", "p95": "FAIL"}),
         (1, (), {"errors": "PASS", "p95": "PASS"}),
         (5, (), {"errors": "PASS", "p95": "PASS"}),

@@ -36,9 +36,9 @@ LEFT_OPEN: list[int] = []
 
 class UnfitShape(PhasedShape):
     profile = sequence(
-        steady(USERS, 2, phase="before"),
+        steady(USERS, 1, phase="before"),
         steady(USERS, SECONDS, phase="middle"),
-        steady(USERS, 2, phase="after"),
+        steady(USERS, 1, phase="after"),
     )
 
 
