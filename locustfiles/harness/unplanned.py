@@ -11,6 +11,7 @@ import time
 
 from locust.env import Environment
 
+from locustfiles.harness.arrival_user import ArrivalUser
 from locustfiles.harness.course import Course
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.clock import wall_us
@@ -32,6 +33,12 @@ def require_unplanned(scenario: Scenario, options: Options, environment: Environ
             f"{scenario.id} declares no shape, but the locustfile has {type(shape).__name__}, "
             f"which is a plan: run it with strap_in(Scenario(shape={type(shape).__name__}, …))"
         )
+    for user in environment.user_classes:
+        if issubclass(user, ArrivalUser):
+            raise BadConfiguration(
+                f"{user.__name__} arrives as a profile says, and {scenario.id} has none: give the "
+                "scenario a PhasedShape with a profile for it"
+            )
     for name in ("time_scale", "load_scale"):
         if getattr(options, name) != 1.0:
             raise BadConfiguration(

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from locust import LoadTestShape
+from locust import LoadTestShape, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
+from locustfiles.harness.arrival_user import ArrivalUser
 from locustfiles.harness.exit_code import keep_exit_code
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.judge import _id_of, judged
@@ -123,6 +124,17 @@ def test_checks_of_the_same_name_are_refused() -> None:
 def test_a_shape_that_is_a_plan_is_run_as_one() -> None:
     with pytest.raises(BadConfiguration, match=r"strap_in\(Scenario\(shape=Planned"):
         require_unplanned(judged([errors()], "a", HERE), OPTIONS, environment(Planned()))
+
+
+def test_users_that_arrive_need_a_profile() -> None:
+    class Buyer(ArrivalUser):
+        @task
+        def buy(self) -> None: ...
+
+    made = environment()
+    made.user_classes = [Buyer]
+    with pytest.raises(BadConfiguration, match="Buyer arrives as a profile says"):
+        require_unplanned(judged([errors()], "a", HERE), OPTIONS, made)
 
 
 @pytest.mark.parametrize(
