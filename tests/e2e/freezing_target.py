@@ -11,6 +11,7 @@ it prints the paths that it was asked for on `/a/…`, one a line, and ends.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 
@@ -44,7 +45,10 @@ class Connection(asyncio.Protocol):
         self._read += data
         while b"\r\n\r\n" in self._read:
             head, self._read = self._read.split(b"\r\n\r\n", 1)
-            path = head.split(b" ", 2)[1].decode()
+            # The body of the request before may stand in front of it.
+            found = re.search(rb"(?:GET|POST) (\S+) HTTP/1.1", head)
+            assert found is not None, head
+            path = found[1].decode()
             self._target.take(path)
             if self._target.answer_s and path.startswith("/a/"):
                 loop = asyncio.get_running_loop()

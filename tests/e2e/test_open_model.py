@@ -103,6 +103,18 @@ def told(done: Finished) -> str:
     return "\n".join(done.verdict["reasons"]) + done.stdout + done.stderr
 
 
+def test_the_example_of_the_page_on_open_loads_runs_as_it_stands(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "open_model.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    path = tmp_path / "sale.py"
+    path.write_text(example)
+    with freezing_target() as target:
+        done = run(tmp_path / "runs", *options(target), "--time-scale", "0.02", locustfile=path)
+    assert done.exit_code == 0, told(done)
+    # (20 * 60 + 110 * 30 + 200 * 60) / 50
+    assert arrivals(done)["started"] == arrivals(done)["planned"] == 330
+
+
 # What a load generator that waits for its answers would hide
 
 
