@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -13,6 +14,9 @@ import pytest
 
 from locustfiles.harness.health import MAX_READINGS, HealthMeter, late_arrivals
 from locustfiles.harness.master_health import MasterHealth
+from locustfiles.harness.run_book import RunBook
+from results.run_folder import create_run
+from results.timeline import Header
 
 
 @contextmanager
@@ -137,3 +141,19 @@ def test_the_master_tells_of_itself_every_second_and_of_workers_that_are_silent(
     (silent,) = [line for line in taken if line["source"] == "worker-b"]
     assert silent["values"]["missed_reports"] >= 1
     assert silent["values"]["unheard_s"] >= 2
+
+
+def test_the_longest_write_is_that_since_it_was_asked_for(tmp_path: Path) -> None:
+    folder = create_run(tmp_path, "run")
+    header = Header("run", "s", 0)
+    book = RunBook(
+        folder, header=header, plan=None, checks=(), profile=None, elapsed_s=time.perf_counter
+    )
+    book.take("health", {"t_s": 1.0, "source": "w", "values": {"users": 1.0}})
+    small_ms = book.slowest_write()["write_max_ms"]
+    assert small_ms > 0
+    assert book.slowest_write() == {"write_max_ms": 0.0}, "nothing was written since"
+    book.take("annotation", {"t_s": 1.0, "label": "note", "text": "x" * 20_000_000})
+    book.take("health", {"t_s": 2.0, "source": "w", "values": {"users": 1.0}})
+    assert book.slowest_write()["write_max_ms"] > small_ms
+    book.close("it is over", {})
