@@ -11,7 +11,9 @@ A stair breaks when the check does not hold over it, or before its end
 
 - when the check can hold no more (`LiveCheck.is_lost`), or
 - when more than half of the requests failed for three seconds in a row, whatever the check says:
-  refusals are quick, and a dead target would pass a limit of latency.
+  refusals are quick, and a dead target would pass a limit of latency, or
+- when more than 1 % of its planned arrivals were not started: they have no latency, and the load
+  was not there.
 
 What was found is written to the timeline as an annotation and as the figure `capacity`, from which
 the verdict is computed like any other. Pure: time comes in as an argument. This module must not
@@ -46,17 +48,22 @@ LEAST_SEEN_S = 3
 DEAD_SHARE = 0.5
 DEAD_SPAN_S = 3
 
+MISSING_SHARE = 0.01
+"""Of a stair's planned arrivals: those that a stair may lack and still hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stair:
     """One phase of the plan: `level` in users or arrivals per second, as `unit` says.
 
-    `window` has the phase's name and one interval, which holds a whole second.
+    `window` has the phase's name and one interval, which holds a whole second. `arrivals` is how
+    many are planned in its whole seconds.
     """
 
     window: Window
     level: float
     unit: str
+    arrivals: int = 0
 
     @property
     def text(self) -> str:
@@ -81,54 +88,87 @@ class Found:
         return SecondReport(OWNER, 0, second, {}, figures={CAPACITY: figure})
 
 
+class _Climb:
+    """A stair that is not settled yet."""
+
+    def __init__(self, until: Check, stair: Stair) -> None:
+        self.stair = stair
+        self.live = LiveCheck(until, stair.window)
+        self._started = self._unsent = 0
+
+    @property
+    def end_s(self) -> int:
+        return self.live.end_s
+
+    def add(self, report: SecondReport) -> None:
+        self.live.add(report)
+        if self.live.first_s <= report.second < self.end_s:
+            for arrived in report.arrivals.values():
+                self._started += arrived.started
+                self._unsent += arrived.offered - arrived.started
+
+    def lacks(self, *, is_over: bool) -> str | None:
+        """What is said of arrivals that are missing, when they are too many: at the end all that
+        were not started, before it those that are known to be unsent.
+        """
+        planned = self.stair.arrivals
+        missing = planned - self._started if is_over else self._unsent
+        if missing <= MISSING_SHARE * planned:
+            return None
+        return f"{missing:,} of {planned:,} arrivals were not started"
+
+
 class Stress:
     """`until` is held against each of the stairs, which are in order of time."""
 
     def __init__(self, until: Check, stairs: Sequence[Stair]) -> None:
         """Raises ValueError for a check that a run that goes on cannot be held to."""
         self._until = until
-        self._open = deque((stair, LiveCheck(until, stair.window)) for stair in stairs)
+        self._open = deque(_Climb(until, stair) for stair in stairs)
         self._held: list[tuple[Stair, CheckResult]] = []
         self._broke: str | None = None
         self._frontier = Frontier()
 
     def take(self, report: SecondReport) -> None:
         """Merge a report. What comes late for a stair that is settled no longer counts here."""
+        if self._broke is not None:
+            return
         self._frontier.note(report)
-        for _, live in self._open:
-            live.add(report)
+        for climb in self._open:
+            climb.add(report)
 
     def step(self, elapsed_s: float) -> Found | None:
         """What is found as of now: None while every stair holds."""
         complete_s = self._frontier.complete_s(elapsed_s)
-        while self._open and self._broke is None and self._open[0][1].end_s <= complete_s:
-            self._settle()
+        self._settle_until(complete_s)
         if self._open and self._broke is None:
-            self._broke = self._why_lost(*self._open[0], complete_s)
+            self._broke = self._why_lost(self._open[0], complete_s)
         return None if self._broke is None else self._found()
 
     def close(self, elapsed_s: float) -> Found:
         """Everything has arrived: settle the stairs that had ended by then."""
-        while self._open and self._broke is None and self._open[0][1].end_s <= elapsed_s:
-            self._settle()
+        self._settle_until(elapsed_s)
         return self._found()
 
-    def _settle(self) -> None:
-        stair, live = self._open[0]
-        result = live.result()
-        if result.status is Status.PASS:
-            self._open.popleft()
-            self._held.append((stair, result))
-        else:
-            self._broke = f"{stair.text} ({self._said(result)})"
+    def _settle_until(self, moment_s: float) -> None:
+        while self._open and self._broke is None and self._open[0].end_s <= moment_s:
+            climb = self._open.popleft()
+            result, lacks = climb.live.result(), climb.lacks(is_over=True)
+            if lacks is not None or result.status is not Status.PASS:
+                self._broke = f"{climb.stair.text} ({lacks or self._said(result)})"
+            else:
+                self._held.append((climb.stair, result))
 
-    def _why_lost(self, stair: Stair, live: LiveCheck, complete_s: int) -> str | None:
+    def _why_lost(self, climb: _Climb, complete_s: int) -> str | None:
+        stair, live = climb.stair, climb.live
         seen_s = complete_s - live.first_s
         if seen_s < LEAST_SEEN_S:
             return None
         after = f"after {seen_s} of {live.end_s - live.first_s} s"
         if live.is_lost(complete_s):
             return f"{stair.text} ({self._said(live.result())} {after})"
+        if (lacks := climb.lacks(is_over=False)) is not None:
+            return f"{stair.text} ({lacks}, {after})"
         shares = live.error_shares(range(complete_s - DEAD_SPAN_S, complete_s))
         if min(shares) > DEAD_SHARE:
             return (

@@ -49,7 +49,7 @@ def stairs_of(load: Load, plan: Plan) -> list[Stair]:
     is_open = bool(load.arrivals) and len(set(users)) == 1
     levels, unit = (arrivals, "arrivals/s") if is_open else (users, "users")
     return [
-        Stair(window, level, unit)
+        Stair(window, level, unit, _planned_arrivals(plan, window))
         for window, level in zip(occurrences, levels, strict=True)
         if level
     ]
@@ -62,6 +62,11 @@ def _peak_users(load: Load, window: Window) -> float:
 def _peak_arrivals(load: Load, window: Window) -> float:
     start_s, end_s = _closed(window)
     return sum(profile.peak(start_s, end_s) for profile in load.arrivals.values())
+
+
+def _planned_arrivals(plan: Plan, window: Window) -> int:
+    (seconds,) = window.seconds()
+    return sum(sum(counts[seconds.start : seconds.stop]) for counts in plan.arrivals.values())
 
 
 def _closed(window: Window) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from tests.e2e.soundness import assert_sound
 from tests.e2e.web_session import WebSession
 
 STRESSED = HERE / "stressed.py"
+STRESSED_OPEN = HERE / "stressed_open.py"
 SAID = re.compile(
     r"the check raw p50 < 120\.0 ms held up to 6 users \(p50 [\d.]+ ms\) "
     r"and broke at 60 users \(p50 [\d.,]+ ms( after 3 of 4 s)?\)"
@@ -143,3 +144,22 @@ def test_stress_of_two_processes_ends_where_the_check_broke(tmp_path: Path, targ
         "worker-1",
         "owner",
     }
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_stress_of_arrivals_finds_the_rate_and_sends_none_beyond_the_plans_end(
+    tmp_path: Path, target: str, processes: str
+) -> None:
+    more = () if processes == "1" else ("--processes", processes)
+    done = run(tmp_path / "runs", "--nodes", target, *more, locustfile=STRESSED_OPEN)
+    assert_sound(done)
+    (said,) = [one for one in done.verdict["reasons"] if "held up to 100 arrivals/s" in one]
+    assert "and broke at 500 arrivals/s (" in said
+    (end,) = done.timeline("end")
+    assert 17 <= end["plan_ends_s"] <= 21, "three seconds into the third stair at the earliest"
+    arrived = done.window("run")["arrivals"]["Arriving"]
+    assert arrived["planned"] == 980 + 500 * (end["plan_ends_s"] - 14)
+    # Workers are told a quarter of a second ahead, which a busy machine may take.
+    beyond = arrived["offered"] - arrived["planned"]
+    assert 0 <= beyond <= (0 if processes == "1" else 250)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from results.arrival import Unsent
 from results.check import Check, error_rate, errors, figure, latency, requests
 from results.errors import TimelineError
 from results.evaluation import Status
+from results.recorder import Recorder
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample
 from results.second import SecondReport
@@ -158,6 +160,58 @@ def test_rates_are_told_as_rates_and_shares_as_shares() -> None:
         "the check error_rate < 1 % held up to 12.5 arrivals/s (error rate 0 %) and broke at "
         "25 arrivals/s (error rate 100 % after 3 of 10 s)"
     )
+
+
+OPEN = [
+    replace(stair, unit="arrivals/s", arrivals=1000 * (n + 1)) for n, stair in enumerate(STAIRS)
+]
+
+
+def arriving(
+    made: Stress, started: dict[int, int], unsent: dict[int, int], *, until_s: int
+) -> list[Found | None]:
+    """Arrivals of each second, as their process reports them, all answered at once."""
+    found = []
+    for now in range(until_s):
+        if now:
+            recorder = Recorder(source="w", origin_us=0)
+            for _ in range(started.get(now - 1, 0)):
+                recorder.arrival("Buyer", (now - 1) * 1_000_000)
+                recorder.record(request(now - 1, 5.0))
+            for _ in range(unsent.get(now - 1, 0)):
+                recorder.arrival("Buyer", (now - 1) * 1_000_000, unsent=Unsent.NO_SESSION)
+            recorder.close()
+            for report in recorder.reports():
+                if report is not None:
+                    made.take(report)
+        found.append(made.step(now + 0.75))
+    return found
+
+
+def test_a_stair_whose_arrivals_were_not_started_does_not_hold_however_quick_the_others() -> None:
+    started = {second: 100 for second in range(10)} | {second: 190 for second in range(10, 20)}
+    second, found = first_found(
+        arriving(stress(stairs=OPEN), started, {second: 10 for second in range(10, 20)}, until_s=30)
+    )
+    assert second == 13, "30 of 2,000 are more than 1 %"
+    assert found.text.endswith(
+        "and broke at 200 arrivals/s (30 of 2,000 arrivals were not started, after 3 of 10 s)"
+    )
+    assert found.capacity == 100
+
+
+def test_arrivals_that_nobody_offered_are_missing_at_the_stairs_end() -> None:
+    """As those of a worker that is gone."""
+    started = {second: 100 for second in range(10)} | {second: 150 for second in range(10, 20)}
+    second, found = first_found(arriving(stress(stairs=OPEN), started, {}, until_s=30))
+    assert second == 20
+    assert found.text.endswith("200 arrivals/s (500 of 2,000 arrivals were not started)")
+
+
+def test_a_stair_may_lack_one_arrival_in_a_hundred() -> None:
+    started = {second: 100 * (second // 10 + 1) for second in range(30)}
+    started[15] -= 20
+    assert arriving(stress(stairs=OPEN), started, {15: 20}, until_s=31) == [None] * 31
 
 
 def test_a_check_of_a_whole_run_is_refused() -> None:
