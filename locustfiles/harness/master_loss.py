@@ -33,7 +33,7 @@ RETURN_TIMEOUT_S = 60.0
 """As long as Locust's own workers wait for a silent master (MASTER_HEARTBEAT_TIMEOUT)."""
 
 STOP_TIMEOUT_S = 1.0
-EXIT_TIMEOUT_S = 3.0
+EXIT_TIMEOUT_S = 2.0
 """For the way out: users to stop, then Locust to end. Together with the above under 10 s."""
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class MasterLoss:
 
 
 def end_process(runner: WorkerRunner, reason: str, exit_code: ExitCode = ExitCode.ABORTED) -> None:
-    """Print why, stop the users and end with that exit code, at the latest after 4 s."""
+    """Print why, stop the users and end with that exit code, at the latest after 3 s."""
     code = int(exit_code)
     print(f"error: {reason}; this worker stops (exit code {code})", file=sys.stderr, flush=True)
     # A native thread, since the loop may be what hangs.

@@ -38,7 +38,7 @@ def kill(run: Run) -> float:
 def test_workers_of_a_killed_master_abort_within_ten_seconds(tmp_path: Path) -> None:
     with Fleet(tmp_path, PAIRED, LONG) as fleet:
         master = fleet.master(workers=2)
-        workers = [fleet.worker("w1"), fleet.worker("w2")]
+        workers = [fleet.worker("w1"), fleet.worker("w2", environment={"STUBBORN": "1"})]
         wait_until(lambda: master.seconds_recorded() >= 4, "no load: " + master.errors())
         # Its cluster too: the supervisor ends with the process that started it.
         family = [one for run in (master, *workers) for one in run.family()]

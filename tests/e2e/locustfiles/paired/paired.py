@@ -2,7 +2,8 @@
 
 Environment variables change what a process does about the hello, the barrier and the clock, so that
 each guard is seen to bite: HELLO_GRACE_S, READY_TIMEOUT_S (the master's), DEAF_S (a worker that
-answers the barrier so much later), UNSHIFTED (a worker that does not correct its times).
+answers the barrier so much later), UNSHIFTED (a worker that does not correct its times), STUBBORN
+(a worker whose way out hangs).
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ if "DEAF_S" in os.environ:
     barrier.make_ready = make_ready_late
 
 EVENTS: Any = locust.events
+if "STUBBORN" in os.environ:
+    EVENTS.test_stopping.add_listener(lambda **_: gevent.sleep(60))
 EVENTS.init_command_line_parser.add_listener(add_options)
 strap_in(
     Scenario(

@@ -72,6 +72,14 @@ def test_a_master_that_may_come_back_is_awaited_for_a_minute(door: Door) -> None
     assert "did not answer for 60 s" in reason
 
 
+def test_a_probe_that_is_under_way_when_the_minute_is_over_ends_nothing_again() -> None:
+    worker = Worker(Door.GONE)
+    worker.loss.missing(RETURN_TIMEOUT_S - 0.5)
+    worker.loss.missing(RETURN_TIMEOUT_S)
+    gevent.sleep(0)
+    assert (worker.knocks, len(worker.ends)) == (1, 1)
+
+
 def test_a_master_that_comes_back_has_its_worker_as_before() -> None:
     worker = Worker(Door.SILENT)
     worker.silent_for(20.0)
