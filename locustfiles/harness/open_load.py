@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from locust import User
 from locust.env import Environment
+from locust.runners import Runner
 
 from locustfiles.harness.arrival_user import ArrivalUser, refuse_what_cannot_arrive
 from locustfiles.harness.failure import BadConfiguration
@@ -85,6 +86,22 @@ def planned_arrivals(
         kind.__name__: counts_by_second(sequence_of(kind, profile, seed), load.duration_s)
         for kind, profile in open_loads(load, classes).items()
     }
+
+
+class PlannedArrivals:
+    """`planned_arrivals` of the classes that a runner has, counted ahead of the load and kept."""
+
+    def __init__(self, runner: Runner, seed: int) -> None:
+        self._runner = runner
+        self._seed = seed
+        self._counted: tuple[Load, dict[str, tuple[int, ...]]] | None = None
+
+    def of(self, load: Load) -> dict[str, tuple[int, ...]]:
+        """Counted anew only for another load: a person may pick other classes between two runs."""
+        if self._counted is None or self._counted[0] is not load:
+            counts = planned_arrivals(load, self._runner.user_classes, self._seed)
+            self._counted = (load, counts)
+        return self._counted[1]
 
 
 def most_sessions(load: Load, classes: Iterable[type[User]]) -> int:

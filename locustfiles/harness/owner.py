@@ -37,7 +37,7 @@ from locustfiles.harness.fingerprint import fingerprint
 from locustfiles.harness.hello import REFUSED, Welcome
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.muster import Muster
-from locustfiles.harness.open_load import begin_arrivals, planned_arrivals, refuse_ad_hoc
+from locustfiles.harness.open_load import PlannedArrivals, begin_arrivals, refuse_ad_hoc
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.own_share import WholeShare
 from locustfiles.harness.plan import RunPlan
@@ -55,7 +55,6 @@ from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id
 from results.timeline import Header
 from results.verdict import ExitCode, Judgement, worst
-from shapes.load import Load
 from shapes.locust_shape import PhasedShape
 
 FINISH_MARGIN_S = 10.0
@@ -96,7 +95,7 @@ class Owner:
         self.last: tuple[Judgement, RunFolder] | None = None
         self.not_begun: str | None = None
         self.welcome: Welcome | None = None
-        self._arrivals: tuple[Load, dict[str, tuple[int, ...]]] | None = None
+        self._arrivals = PlannedArrivals(runner, options.seed)
         self._barrier: Barrier | None = None
         self._muster: Muster | None = None
         self._crew: LocalCrew | None = None
@@ -145,7 +144,7 @@ class Owner:
             source_dir=self._scenario.source_dir,
         )
         if self._shape is not None:
-            self._planned_arrivals(self._shape)
+            self._arrivals.of(self._shape.plan)
         self._target = acquire_target(
             self._scenario,
             self._options,
@@ -243,15 +242,7 @@ class Owner:
             return unplanned_course(self._environment)
         if self._is_ad_hoc:
             return ad_hoc_course()
-        return course_of(self._shape, self._scenario, self._planned_arrivals(self._shape))
-
-    def _planned_arrivals(self, shape: PhasedShape) -> dict[str, tuple[int, ...]]:
-        """Counted once, ahead of the load, unless a person picks other classes after that."""
-        if self._arrivals is None or self._arrivals[0] is not shape.plan:
-            classes = self._runner.user_classes
-            counts = planned_arrivals(shape.plan, classes, self._options.seed)
-            self._arrivals = (shape.plan, counts)
-        return self._arrivals[1]
+        return course_of(self._shape, self._scenario, self._arrivals.of(self._shape.plan))
 
     def _say_what_begins(self, folder: RunFolder) -> None:
         """In the manifest and on the console."""
