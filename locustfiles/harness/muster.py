@@ -244,7 +244,10 @@ class Muster:
 
     def _hand_out(self) -> None:
         """Locust's spawn message, to those for whom something changes or was not taken."""
-        if self._runner.state not in (STATE_SPAWNING, STATE_RUNNING) or not self.handout.counts:
+        run = self._run
+        if run is None or run.is_stopping or not self.handout.counts:
+            return
+        if self._runner.state not in (STATE_SPAWNING, STATE_RUNNING):
             return
         before = self.handout.told
         now_s = time.perf_counter()
