@@ -13,6 +13,9 @@ from locustfiles.harness.fingerprint import STRICT, SUITE, Fingerprint
 NAMED_FILES = 3
 """Of many that differ, these are named; the remedy is the same for all."""
 
+COPY = "copy the master's file to the worker"
+INSTALL = "install the master's suite on the worker"
+
 
 def differences(worker: Fingerprint, master: Fingerprint) -> list[str]:
     """In plain words, each with its remedy; empty when the worker's load is the master's."""
@@ -49,18 +52,18 @@ def _versions(worker: Fingerprint, master: Fingerprint) -> list[str]:
 
 
 def _suite(worker: Fingerprint, master: Fingerprint) -> list[str]:
-    return _files("the suite's file", worker.suite, master.suite, "install the master's suite")
+    return _files("the suite's file", worker.suite, master.suite, INSTALL)
 
 
 def _locustfiles(worker: Fingerprint, master: Fingerprint) -> list[str]:
     both = worker.imported.keys() & master.imported.keys()
     return [
-        *_files("locustfile", worker.locustfiles, master.locustfiles, "copy the master's file"),
+        *_files("locustfile", worker.locustfiles, master.locustfiles, COPY),
         *_files(
             "the locustfile's module",
             {name: worker.imported[name] for name in both - worker.locustfiles.keys()},
             {name: master.imported[name] for name in both - worker.locustfiles.keys()},
-            "copy the master's file",
+            COPY,
         ),
     ]
 
@@ -75,7 +78,7 @@ def _files(
     )
     found = [
         f"{what} {name} differs: {worker.get(name, 'none')} at the worker, "
-        f"{master.get(name, 'none')} at the master: {remedy} to the worker"
+        f"{master.get(name, 'none')} at the master: {remedy}"
         for name in names[:NAMED_FILES]
     ]
     if len(names) > NAMED_FILES:

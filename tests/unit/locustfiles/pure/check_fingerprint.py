@@ -49,7 +49,8 @@ def test_the_same_option_given_twice_is_welcome() -> None:
         (replace(WORKER, version="0.2.0"), "the suite is 0.2.0 at the worker, 0.1.0 at the master"),
         (
             replace(WORKER, suite={**MASTER.suite, "shapes/profile.py": "a0a0"}),
-            "the suite's file shapes/profile.py differs: a0a0 at the worker, aaaa at the master",
+            "the suite's file shapes/profile.py differs: a0a0 at the worker, aaaa at the master: "
+            "install the master's suite on the worker",
         ),
         (
             replace(WORKER, suite={"shapes/profile.py": "aaaa"}),
