@@ -102,8 +102,7 @@ class Stream:
             finally:
                 self.bytes_received = connection.bytes_received
                 if not done:
-                    self.cancelled = True
-                    self._end()
+                    self.cancel()
             if not self._rest:
                 self._end()
                 return b""

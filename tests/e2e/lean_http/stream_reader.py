@@ -56,5 +56,15 @@ class Reader:
     def collect(self) -> None:
         gc.collect()
 
+    def two_readers(self) -> list[str]:
+        """What the first of two that read at once got, and what the second raised."""
+        first = gevent.spawn(self._response.read, 1)
+        gevent.sleep(0.05)
+        try:
+            self._response.read(1)
+        except AssertionError as error:
+            return [first.get(timeout=10).decode(), type(error).__name__]
+        return []
+
     def throw(self) -> None:
         raise gevent.GreenletExit

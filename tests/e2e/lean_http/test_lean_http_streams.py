@@ -311,3 +311,19 @@ def test_a_head_request_may_be_streamed_too(client: Client, serve: Serve) -> Non
     for _ in range(2):
         assert client.stream("HEAD", f"{server.url}/", ["read"])["given"] == [""]
     assert (client.outcomes(), server.connections) == (["ok", "ok"], 1)
+
+
+def test_a_second_reader_ends_the_stream_and_neither_waits_for_ever(
+    client: Client, serve: Serve
+) -> None:
+    """One reader at a time: another is a mistake of the locustfile, named as such."""
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(CHUNKED + chunk(b"first"))
+        peer.hold()
+
+    server = serve(script)
+    reply = client.stream("GET", f"{server.url}/", ["read", 5], ["two_readers"], timeout=60)
+    assert reply["given"] == ["first", ["", "AssertionError"]]
+    assert (client.outcomes(), client.counts()["open"]) == (["cancelled"], 0)

@@ -167,3 +167,43 @@ def test_a_kept_connection_that_closes_is_replaced(
     assert client.request("GET", "/")["content"] == "one"
     assert client.request("GET", "/")["content"] == "two"
     assert client.state()["reconnects"] == 1
+
+
+def test_bodies_are_streamed_both_ways_over_tls(
+    client: Client, serve: Serve, authority: trustme.CA, ca_file: str
+) -> None:
+    requests: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        while request := peer.read_request():
+            requests.append(request)
+            peer.send(answer(b"z" * 5_000_000))
+
+    server = serve(script, context=context_for(authority, "127.0.0.1"))
+    client.new(server.url, ca=ca_file)
+    for source, size in (("file", 300_000), ("pieces", 100_008)):
+        reply = client.request("POST", "/", source=source)
+        assert (reply["error"], reply["size"]) == (None, 5_000_000)
+        assert len(requests[-1].partition(b"\r\n\r\n")[2]) == size
+    given = client.stream("GET", "/", ["read", 10], ["sleep", 0.05], ["size"])["given"]
+    assert (given[0], given[2]) == ("z" * 10, 4_999_990)
+    assert server.connections == 1
+    assert client.outcomes() == ["ok"] * 3
+
+
+def test_a_streamed_body_that_tls_cuts_off_is_a_failure(
+    client: Client, serve: Serve, authority: trustme.CA, ca_file: str
+) -> None:
+    """Without the farewell nobody knows whether a body without a length was whole."""
+
+    def script(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"HTTP/1.0 200 OK\r\n\r\nuntil the close")
+        peer.sock.shutdown(2)
+
+    server = serve(script, context=context_for(authority, "127.0.0.1"))
+    client.new(server.url, ca=ca_file)
+    reply = client.stream("GET", "/", ["read", 100], ["read"])
+    assert reply["given"][0].startswith("until")
+    assert reply["error"].startswith(("ConnectionClosed: ", "ConnectionReset: "))
+    assert client.outcomes() == ["reset"]
