@@ -51,7 +51,7 @@ class ClockOffset:
         the older one is forgotten.
         """
         round_trip_us = (t3_us - t0_us) - (t2_us - t1_us)
-        if t3_us < t0_us or t2_us < t1_us or round_trip_us < -READING_US:
+        if t2_us < t1_us or round_trip_us < -READING_US:
             return False
         offset_us = ((t1_us - t0_us) + (t2_us - t3_us)) / 2
         new = _Exchange(t3_us, offset_us, max(round_trip_us, 0) / 2 + READING_US)
