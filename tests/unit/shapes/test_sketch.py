@@ -136,6 +136,17 @@ def test_numbers_are_never_cut_where_names_are_long() -> None:
     assert line.endswith("444,441,600")
 
 
+def test_users_and_arrivals_have_a_table_each_where_one_is_too_wide() -> None:
+    wide, narrow = text_of(SKETCH, width=80), text_of(SKETCH, width=60)
+    headers = [line for line in narrow if line.startswith("phase ")]
+    assert [header.split()[3:] for header in headers] == [
+        ["peak", "users", "user-seconds"],
+        ["peak", "arrivals/s", "arrivals"],
+    ]
+    assert len([line for line in wide if line.startswith("phase ")]) == 1
+    assert max(map(len, narrow)) <= 60
+
+
 def test_many_phases_are_told_up_to_a_bound() -> None:
     lines = text_of(Sketch.of_profile("Shape", stress(1, 1, 10, up_to=100)), width=80)
     assert lines[0] == "Shape: 16:40 in 100 phases"
