@@ -85,8 +85,10 @@ def test_a_starved_generator_is_inconclusive_and_says_why(tmp_path: Path) -> Non
         Run(tmp_path / "runs", "--host", url, locustfile=UNFIT, environment=environment) as started,
     ):
         wait_until(lambda: elapsed_s(started) >= 1, "the run never began")
+        # With a lower priority two others suffice, which tests beside this one feel less than ten.
         pin(started.process.pid, ours)
-        with foreign_load([ours] * 8, share=1):
+        os.setpriority(os.PRIO_PROCESS, started.process.pid, 10)
+        with foreign_load([ours] * 2, share=1):
             wait_until(lambda: elapsed_s(started) >= 8, "time stood still")
         done = started.finish()
     said = done.stdout + done.stderr

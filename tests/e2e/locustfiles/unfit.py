@@ -1,7 +1,7 @@
 """A scenario that is fit by itself, and one thing wrong that the environment variable UNFIT names.
 
 Each user computes 2 ms a task, so that 200 of them need two fifths of a core: harmless alone, out
-of reach beside eight processes that share the core. `slow_master` blocks the master's loop for
+of reach beside others that take the core. `slow_master` blocks the master's loop for
 0.6 s again and again, `leaking` opens files until 97 % of the descriptors are in use, `held_back`
 keeps the reports of one worker back for 6.5 s.
 """
