@@ -48,8 +48,9 @@ class ReportWatch:
     def look(self, at_s: float, *, excused: Collection[str] = ()) -> dict[str, Mapping[str, float]]:
         """By source, the figures of those whose lines are missing now; call it every second.
 
-        `excused` are the workers that are done or known to be lost: nothing is expected of them.
-        Time in which the master itself did not look is no silence of theirs.
+        `excused` are the workers that are done or known to be away: nothing is expected of them,
+        nor of the time in which they were. Time in which the master itself did not look is no
+        silence of theirs either.
         """
         stalled_s = 0.0 if self._looked_s is None else at_s - self._looked_s - LOOK_S
         self._looked_s = at_s
@@ -57,9 +58,11 @@ class ReportWatch:
         for worker, source in self._sources.items():
             if stalled_s > LOOK_S:
                 source.heard_s += stalled_s
+            if worker in excused:
+                source.heard_s, source.counted = at_s, 0
             unheard_s = at_s - source.heard_s
             missing = max(0, int(unheard_s - IN_TIME_S + 1.0))
-            if worker in excused or not missing:
+            if not missing:
                 continue
             source.missed += max(0, missing - source.counted)
             source.counted = max(missing, source.counted)

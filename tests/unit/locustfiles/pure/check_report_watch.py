@@ -51,7 +51,19 @@ def test_of_a_worker_that_is_done_nothing_is_expected() -> None:
     watch = ReportWatch()
     watch.heard("a", "worker-0", 0.0)
     assert watch.look(1.0) == watch.look(2.0, excused={"a"}) == watch.look(3.0, excused={"a"}) == {}
-    assert "worker-0" in watch.look(4.0)
+    assert watch.look(4.0) == {}
+    assert "worker-0" in watch.look(5.0), "silence begins when it is no longer excused"
+
+
+def test_a_worker_that_was_away_and_is_back_has_its_time_to_speak() -> None:
+    watch = ReportWatch()
+    watch.heard("a", "worker-0", 0.0)
+    for second in range(1, 11):
+        told = watch.look(float(second), excused={"a"} if second > 2 else set())
+        assert ("worker-0" in told) == (second == 2)
+    assert watch.look(11.0) == {}
+    watch.heard("a", "worker-0", 11.1)
+    assert watch.look(12.0) == {}
 
 
 def test_seconds_in_which_the_master_itself_stood_still_are_no_silence() -> None:
