@@ -9,6 +9,7 @@ port opened: importing a locustfile only registers its listeners. This module mu
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import signal
 import sys
@@ -24,8 +25,8 @@ from results.verdict import ExitCode
 from shapes.locust_shape import PhasedShape
 from shapes.sketch import Sketch
 
-LONGEST_S = 90
-"""More than the drawing process waits."""
+_PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h."""
 
 
 class CannotShow(Exception):
@@ -34,8 +35,8 @@ class CannotShow(Exception):
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the sketch, or exit with code 4."""
-    # Also when whoever started this was killed: a locustfile may wait for ever.
-    signal.alarm(LONGEST_S)
+    # The kernel ends this process with the one that draws: a locustfile may wait for ever.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     parser = argparse.ArgumentParser(prog="foundation shape show", exit_on_error=False)
     parser.add_argument("file")
     parser.add_argument("descriptor", type=int)
