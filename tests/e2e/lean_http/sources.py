@@ -63,6 +63,22 @@ def _endless() -> Iterator[bytes]:
         yield PIECE
 
 
+def _busy() -> Iterator[bytes]:
+    """Never waits; says in the end how often somebody else could run meanwhile."""
+    turns = []
+
+    def take_turns() -> None:
+        while True:
+            turns.append(1)
+            gevent.sleep(0)
+
+    other = gevent.spawn(take_turns)
+    for _ in range(200):
+        yield b"."
+    other.kill(block=False)
+    yield b"%d turns" % len(turns)
+
+
 def _text() -> Iterator[Any]:
     yield b"one"
     yield "two"
@@ -86,4 +102,5 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "late": _late,
     "endless": _endless,
     "text": _text,
+    "busy": _busy,
 }

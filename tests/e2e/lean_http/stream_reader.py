@@ -41,6 +41,12 @@ class Reader:
     def lines(self, most: int) -> list[str]:
         return list(islice(self._response.iter_lines(), most))
 
+    def received(self) -> int:
+        """What was taken from the socket so far, whether read or not."""
+        connection = self._response.stream._connection
+        assert connection is not None
+        return connection.bytes_received
+
     def close(self) -> None:
         self._response.close()
 

@@ -341,6 +341,12 @@ def test_requests_at_once_use_a_connection_each_and_keep_as_many_as_they_may(
     assert client.join()["content"] == "late"
     assert server.connections == 2
     assert client.state()["idle"] == [server.url] * kept
+    assert client.counts()["open"] == kept
+    for _ in range(2):
+        client.request("GET", f"{server.url}/")
+    assert server.connections == 2
+    client.close_session()
+    assert client.counts()["open"] == 0
 
 
 def test_an_idle_connection_that_the_server_closes_is_noticed(client: Client, serve: Serve) -> None:

@@ -188,6 +188,14 @@ def test_secrets_stay_with_their_origin(client: Client, serve: Serve) -> None:
     assert abroad.header("Authorization") is None
 
 
+def test_a_cookie_of_the_locustfile_gives_way_to_the_one_that_a_redirect_sets(
+    client: Client, serve: Serve
+) -> None:
+    site = Site(serve, {"/login": to("/home", 302, "Set-Cookie: sid=new")})
+    client.request("GET", f"{site.url}/login", headers={"Cookie": "sid=old"})
+    assert [site.header("Cookie", 0), site.header("Cookie")] == ["sid=old", "sid=new"]
+
+
 def test_a_target_of_a_redirect_that_is_not_there_is_the_failure(
     client: Client, serve: Serve
 ) -> None:

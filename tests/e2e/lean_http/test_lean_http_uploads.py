@@ -105,6 +105,13 @@ def test_the_deadline_ends_a_body_without_end(client: Client, serve: Serve) -> N
     assert client.outcomes() == ["timeout"]
 
 
+def test_others_run_while_a_body_is_sent_that_never_waits(client: Client, serve: Serve) -> None:
+    recorder = Recorder(serve)
+    client.request("POST", f"{recorder.url}/", source="busy")
+    turns = int(recorder.last.rpartition(".")[2].split()[0])
+    assert turns >= 5, "200 pieces, a turn after every sixteenth"
+
+
 def test_an_early_answer_ends_the_upload_and_the_connection(client: Client, serve: Serve) -> None:
     def script(peer: Peer) -> None:
         peer.sock.recv(1000)
