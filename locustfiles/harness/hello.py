@@ -129,8 +129,9 @@ class Welcome:
             found = [OTHER_SUITE]
         if found:
             self._refuse(client_id, found)
-        else:
+        elif client_id not in self._welcomed:
             self._welcomed.add(client_id)
+            logger.info("worker %s is welcome, %d in all", client_id, len(self._nodes))
         self._runner.send_message(WELCOME, {"differences": found}, client_id)
 
     def _refuse(self, client_id: str, found: list[str]) -> None:

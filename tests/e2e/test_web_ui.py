@@ -181,7 +181,7 @@ def test_a_master_without_workers_says_so_and_starts_when_one_has_come(tmp_path:
         assert not refused["success"] and "--worker" in refused["message"]
         worker = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
         with Run(tmp_path / "worker", *worker, locustfile=BESIDE, headless=False) as started:
-            wait_until(lambda: "reported as ready" in ui.errors(), "no worker")
+            wait_until(lambda: "is welcome" in ui.errors(), "no worker")
             assert ui.start(3)["success"]
             ui.wait_for_users(3)
             wait_until(lambda: "lag_p99_ms" in ui.latest_timeline().read_text(), "no health")
