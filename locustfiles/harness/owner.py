@@ -38,22 +38,21 @@ from locustfiles.harness.hello import REFUSED, Welcome
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.muster import Muster
 from locustfiles.harness.open_load import PlannedArrivals, begin_arrivals, refuse_ad_hoc
+from locustfiles.harness.opening import open_book, said_of, write_manifest
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.own_share import WholeShare
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run import Run
-from locustfiles.harness.run_book import Moment, RunBook
+from locustfiles.harness.run_book import Moment
 from locustfiles.harness.sampler import Sampler, endpoints
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target import Node, Target, client_token
 from locustfiles.harness.unplanned import unplanned_course
 from locustfiles.harness.worker import FINISHED, REPORT, source_of
-from results.check import scaled_counts
 from results.errors import ResultsError
 from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id
-from results.timeline import Header
 from results.verdict import ExitCode, Judgement, worst
 from shapes.locust_shape import PhasedShape
 
@@ -205,7 +204,7 @@ class Owner:
             allow_target=self._options.allow_target,
         )
         plan.publish(parsed_options(self._environment))
-        book = self._open_book(folder, course)
+        book = open_book(folder, self._scenario, self._options, course)
         run = Run(folder.run_id, book, course, self._runner, self._users)
         self._idle.clear()
         self._run = run
@@ -246,19 +245,14 @@ class Owner:
 
     def _say_what_begins(self, folder: RunFolder) -> None:
         """In the manifest and on the console."""
-        urls = [node.url for node in self.nodes]
-        is_ad_hoc, is_own = self._is_ad_hoc, self._scenario.cluster is None
-        facts = self._facts | {
-            "run_id": folder.run_id,
-            "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "options": self._options.as_dict() | {"nodes": urls},
-            "ad_hoc": is_ad_hoc,
-            "users": sorted(one.__name__ for one in self._runner.user_classes),
-        }
-        folder.write_manifest(facts)
-        kind = "ad-hoc run" if is_ad_hoc else "run"
-        whom = (", ".join(urls) or "no host") if is_own else f"{len(urls)} nodes"
-        self._console.say(f"{kind} {folder.run_id}: {whom}, results in {folder.path}")
+        users, is_ad_hoc = self._runner.user_classes, self._is_ad_hoc
+        write_manifest(
+            *(folder, self._facts, self._options),
+            nodes=self.nodes,
+            users=users,
+            is_ad_hoc=is_ad_hoc,
+        )
+        self._console.say(said_of(folder, self._scenario, self.nodes, is_ad_hoc=is_ad_hoc))
 
     def _users(self) -> int:
         """Users that run now, and that nobody has asked to stop."""
@@ -266,29 +260,6 @@ class Owner:
             return self._muster.users()
         assert self._crew is not None, "the only process has one"
         return sum(self._crew.crew.counts().values())
-
-    def _open_book(self, folder: RunFolder, course: Course) -> RunBook:
-        header = Header(
-            folder.run_id,
-            self._scenario.id,
-            course.origin_us,
-            course.is_ad_hoc,
-            course.is_unplanned,
-        )
-        return RunBook(
-            folder,
-            header=header,
-            plan=course.plan,
-            checks=scaled_counts(
-                self._scenario.checks,
-                time_scale=self._options.time_scale,
-                load_scale=self._options.load_scale,
-            ),
-            profile=course.profile,
-            elapsed_s=course.elapsed_s,
-            fixed_users=course.fixed_users,
-            stress=course.stress,
-        )
 
     def _end_what_was_left(self) -> None:
         """A run whose end Locust never announced: it was stopped before its first user started."""
@@ -383,22 +354,9 @@ class Owner:
         self._environment.process_exit_code = self.exit_code
 
     def note_interrupt(self, *, by_person: bool = False) -> None:
-        """An interrupt came. A run that is being ended is ABORTED: it waits no longer.
-
-        So is one without a plan that goes on, but for one that a person ends as it was begun:
-        without any end.
-        """
-        run = self._run
-        if run is None:
-            return
-        if not run.is_ending:
-            run.ended_by_hand = by_person and run.course.ends_by_hand
-            if run.course.is_unplanned and not run.ended_by_hand:
-                run.interrupted = f"interrupted after {max(0.0, run.course.elapsed_s()):.0f} s"
-            return
-        run.interrupted = run.interrupted or "interrupted while results were collected"
-        if run.roll is not None:
-            run.roll.give_up()
+        """An interrupt came: it may have cut off the run that goes on."""
+        if self._run is not None:
+            self._run.note_interrupt(by_person=by_person)
 
     def abort(self) -> None:
         """End a run that still goes on: SIGTERM came, or the web UI quits."""

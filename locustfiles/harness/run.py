@@ -47,6 +47,21 @@ class Run:
     is_ending: bool = False
     ended_by_hand: bool = False
 
+    def note_interrupt(self, *, by_person: bool) -> None:
+        """An interrupt came. A run that is being ended is ABORTED: it waits no longer.
+
+        So is one without a plan that goes on, but for one that a person ends as it was begun:
+        without any end.
+        """
+        if not self.is_ending:
+            self.ended_by_hand = by_person and self.course.ends_by_hand
+            if self.course.is_unplanned and not self.ended_by_hand:
+                self.interrupted = f"interrupted after {max(0.0, self.course.elapsed_s()):.0f} s"
+            return
+        self.interrupted = self.interrupted or "interrupted while results were collected"
+        if self.roll is not None:
+            self.roll.give_up()
+
     def guarded(self, work: Callable[[], None]) -> None:
         """The edge of a background greenlet: a failure voids the run, its first one is logged."""
         try:
