@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import locust
 import msgpack
 import pytest
 
@@ -173,6 +174,16 @@ def test_the_suite_is_hashed_by_relative_paths() -> None:
     assert not [path for path in found if path.startswith(("results/runs", "service/app"))]
 
 
+def test_of_a_package_its_own_folders_are_hashed_and_not_what_runs_left_there(
+    tmp_path: Path,
+) -> None:
+    for name in ("one.py", "inner/__init__.py", "inner/two.py", "runs/left.py", "note.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = {path.relative_to(tmp_path).as_posix() for path in taken._sources(tmp_path)}
+    assert found == {"one.py", "inner/__init__.py", "inner/two.py"}
+
+
 def test_a_checkout_and_an_installed_copy_are_equal(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -202,6 +213,20 @@ def test_options_that_are_given_are_told_from_defaults(monkeypatch: pytest.Monke
     monkeypatch.setenv("LOCUST_LOGLEVEL", "DEBUG")
     given = taken._given(["--users", "5", "--tags", "a", "b"])
     assert given == {"num_users": 5, "tags": ["a", "b"], "loglevel": "DEBUG"}
+
+
+def test_a_default_that_a_locustfile_sets_is_not_given() -> None:
+    def add_flavour(parser: Any, **_: Any) -> None:
+        parser.add_argument("--flavour")
+        parser.set_defaults(flavour="plain", colour="red")
+
+    events: Any = locust.events
+    events.init_command_line_parser.add_listener(add_flavour)
+    try:
+        assert taken._given([]) == {}
+        assert taken._given(["--flavour", "plain"]) == {"flavour": "plain"}, "given, if the same"
+    finally:
+        events.init_command_line_parser.remove_listener(add_flavour)
 
 
 def test_locusts_own_options_and_the_owners_are_not_compared() -> None:
