@@ -166,6 +166,15 @@ def test_nothing_arrives_in_a_gap_or_after_the_end() -> None:
     assert [t_us for _, t_us in Arrivals(gap, "")] == [250_000, 750_000, 3_250_000, 3_750_000]
 
 
+@pytest.mark.parametrize(
+    ("end_us", "level"), [(10, 100_000.00000000001), (1_000, 1000.0000000000002)]
+)
+def test_rounding_does_not_put_an_arrival_at_the_end_of_its_line(end_us: int, level: float) -> None:
+    """Half an arrival and a bit, so that the exact moment is nearer to the end than a float."""
+    ramp = Lines((Line(0, end_us / 1e6, 0, level),))
+    assert list(Arrivals(ramp, "")) == [(0, end_us - 1)]
+
+
 def test_a_step_that_begins_at_half_an_arrival_begins_with_it() -> None:
     """The rounding's own corner: nothing is left of the step when the ramp from 0 begins."""
     lines = Lines((Line(0, 1, 0.5, 0.5), Line(1, 2, 0, 4)))

@@ -10,7 +10,7 @@ from shapes.epoch import Epoch, Epochs, epochs_of
 
 
 def test_an_arrival_belongs_to_the_worker_of_its_index_modulo_the_number_of_workers() -> None:
-    epochs = Epochs([Epoch(0, 0, ("a", "b", "c"))])
+    epochs = Epochs([Epoch(4, 0, ("a", "b", "c"))])
     assert [epochs.owner(index, 5) for index in range(5)] == ["a", "b", "c", "a", "b"]
 
 

@@ -29,7 +29,7 @@ class Asking(ScenarioUser):
     wait_time = constant_pacing(PACE_S)
 
     def on_start(self) -> None:
-        gevent.sleep(0.25)
+        gevent.sleep(0.5)
         self.iterations = 0
 
     @task
@@ -62,7 +62,7 @@ def paced(wait: Any) -> type[User]:
 
 @pytest.mark.parametrize("wait", [constant_pacing(PACE_S), constant_throughput(1 / PACE_S)])
 def test_an_iteration_is_meant_to_start_a_pace_after_the_one_before_it(wait: Any) -> None:
-    samples = samples_of(paced(wait), 1.4)
+    samples = samples_of(paced(wait), 1.6)
     first = [sample for sample in samples if sample.name == "GET /first"]
     second = [sample for sample in samples if sample.name == "GET /second"]
     assert len(first) > 6
@@ -71,6 +71,7 @@ def test_an_iteration_is_meant_to_start_a_pace_after_the_one_before_it(wait: Any
     late_s = [(s.start_us - s.intended_us) / 1e6 for s in first[1:] if s.intended_us is not None]
     assert len(late_s) == len(first) - 1
     assert min(late_s) >= 0
+    assert late_s[0] < 0.3, "what on_start took is no lateness"
     # The third iteration took 0.35 s: the fourth is 0.25 s late, as its corrected latency says.
     fourth = first[3]
     assert fourth.intended_us is not None
@@ -84,7 +85,7 @@ def test_an_iteration_is_meant_to_start_a_pace_after_the_one_before_it(wait: Any
 
 @pytest.mark.parametrize("wait", [constant(PACE_S), between(0.05, 0.1), poisson(10)])
 def test_a_user_that_thinks_has_no_intended_start(wait: Any) -> None:
-    samples = samples_of(paced(wait), 0.6)
+    samples = samples_of(paced(wait), 0.9)
     assert len(samples) > 2
     assert all(sample.intended_us is None for sample in samples)
 
@@ -109,7 +110,7 @@ def test_the_wait_itself_is_locusts_own() -> None:
         began = 0
 
         def on_start(self) -> None:
-            gevent.sleep(0.25)
+            gevent.sleep(0.5)
             self.iterations = 0
 
         @task
