@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from locustfiles.harness.fingerprint import STRICT, SUITE, Fingerprint
+from locustfiles.harness.fingerprint import SECRET, STRICT, SUITE, Fingerprint
 
 NAMED_FILES = 3
 """Of many that differ, these are named; the remedy is the same for all."""
@@ -106,5 +106,8 @@ def _options(worker: Fingerprint, master: Fingerprint) -> list[str]:
         if name == STRICT:
             remedy = "give both the same"
         flag = f"--{name.replace('_', '-')}"
-        found.append(f"{flag} is {theirs} at the worker, {ours} at the master: {remedy}")
+        what = f"is {theirs} at the worker, {ours} at the master"
+        if any(text.startswith(SECRET) for text in (theirs, ours)):
+            what = "is a secret, and another one at the master"
+        found.append(f"{flag} {what}: {remedy}")
     return found

@@ -42,6 +42,9 @@ OWNERS_OWN = frozenset(
 STRICT = "config_users"
 """Applied by each process to its own classes, and not handed out: must be equal."""
 
+SECRET = "secret:"
+"""Before the hash of a secret option's value. It is compared and never shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -200,7 +203,7 @@ def _shown(options: Mapping[str, Any]) -> dict[str, str]:
     secret = {one.dest for one in actions if getattr(one, "is_secret", False)}
     others = argument_parser.default_args_dict().keys() | OWNERS_OWN
     return {
-        name: f"a secret (hash {_hash(_text(value).encode())})" if name in secret else _text(value)
+        name: SECRET + _hash(_text(value).encode()) if name in secret else _text(value)
         for name, value in sorted(options.items())
         if name not in others
     }

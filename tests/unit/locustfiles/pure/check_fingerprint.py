@@ -16,6 +16,7 @@ from locustfiles.harness import fingerprint as taken
 from locustfiles.harness.difference import differences
 from locustfiles.harness.fingerprint import Fingerprint
 
+OPTIONS = {"seed": "1", "time_scale": "1.0", "config_users": "null"}
 MASTER = Fingerprint(
     locust="2.47.0",
     python="3.11",
@@ -25,7 +26,7 @@ MASTER = Fingerprint(
     imported={"shop.py": "dddd", "admin.py": "eeee"},
     users=("BuyerUser", "SellerUser"),
     load="ffff",
-    options={"seed": "1", "time_scale": "1.0", "config_users": "null"},
+    options=OPTIONS,
 )
 WORKER = replace(MASTER, options={"config_users": "null"})
 
@@ -97,6 +98,14 @@ def test_a_difference_is_named_with_both_sides_and_the_remedy(
 ) -> None:
     (said,) = differences(worker, MASTER)
     assert says in said
+
+
+def test_a_secret_is_compared_and_not_shown() -> None:
+    given = replace(WORKER, options={"door_key": "secret:1111", "config_users": "null"})
+    (said,) = differences(given, replace(MASTER, options={"door_key": "secret:2222"} | OPTIONS))
+    assert said.startswith("--door-key is a secret, and another one at the master: leave it out")
+    assert "1111" not in said and "2222" not in said
+    assert differences(given, replace(MASTER, options={"door_key": "secret:1111"} | OPTIONS)) == []
 
 
 def test_every_field_is_compared() -> None:
