@@ -66,7 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def page_files(self, body: bytes) -> None:
         kind = self.headers.get("Content-Type", "")
-        whole = kind.startswith("multipart/form-data") and b'name="file"' in body
+        sent = b'name="file"' in body and (b"\r\n\r\n1,2\r\n" in body or b"\r\n\r\nx\r\n" in body)
+        whole = kind.startswith("multipart/form-data") and sent
         self._answer(b"", 200 if whole else 400)
 
     def page_tenant(self, body: bytes) -> None:
