@@ -232,6 +232,8 @@ class Master:
         self.muster.begin("run", lambda: self.clock.now_s - began_s, self.notes)
         self.muster.handout.counts = {"A": 8}
         self.muster._hand_out()
+        for worker in self.muster.present():
+            self.hear(worker)
         self.runner.sent.clear()
 
     def hear(self, worker: str, seen_s: float | None = 0.0, **more: Any) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def test_a_ramp_goes_on_from_where_it_was_when_locust_makes_a_new_dispatcher() -
     for _ in dispatch.ramp(20):
         pass
     dispatch.drop_dispatcher()
-    (shares,) = list(dispatch.ramp(20))
+    (shares,) = list(dispatch.ramp(20, rate=1.0))
     assert by_class(shares).total() == 20
     assert sum(shares["w0"].values()) == 10, "nobody was stopped and started anew"
 
