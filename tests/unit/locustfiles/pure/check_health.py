@@ -51,6 +51,15 @@ def test_a_meter_that_nobody_runs_says_nothing_of_the_lag() -> None:
     assert "cpu_percent" in values
 
 
+def test_a_meter_that_is_killed_reads_no_more() -> None:
+    meter = HealthMeter()
+    with running(meter):
+        gevent.sleep(0.2)
+    assert "lag_p99_ms" in meter.take(), "the control"
+    gevent.sleep(0.2)
+    assert "lag_p99_ms" not in meter.take()
+
+
 def test_the_99th_percentile_is_a_nearest_rank() -> None:
     meter = HealthMeter()
     meter._lags_ms = [float(n) for n in range(200, 0, -1)]
