@@ -227,6 +227,6 @@ def qualified(result: CheckResult, annotations: Iterable[Annotation]) -> CheckRe
         return result
     reason = (
         f"{result.check.id}: at least {number(result.value)} held and the limit was not found, so "
-        f"nobody knows whether {result.check.expression}: plan higher stairs"
+        f"nobody knows whether {result.check.expression}: let it reach its end, or plan higher stairs"
     )
     return replace(result, status=Status.INCONCLUSIVE, reason=reason)
