@@ -227,6 +227,7 @@ def qualified(result: CheckResult, annotations: Iterable[Annotation]) -> CheckRe
         return result
     reason = (
         f"{result.check.id}: at least {number(result.value)} held and the limit was not found, so "
-        f"nobody knows whether {result.check.expression}: let it reach its end, or plan higher stairs"
+        f"nobody knows whether {result.check.expression}: let the run reach its end, or plan "
+        "higher stairs"
     )
     return replace(result, status=Status.INCONCLUSIVE, reason=reason)
