@@ -152,6 +152,7 @@ def test_what_finds_no_session_is_unsent_and_counted_exactly(tmp_path: Path) -> 
     assert planned(done) == by_second(done, "offered"), "offered at their times all the same"
 
 
+@pytest.mark.long
 def test_missing_arrivals_without_a_check_are_no_silent_pass(tmp_path: Path) -> None:
     with freezing_target(at_s=1, for_s=1) as target:
         done = open_run(tmp_path, target, RATE=50, S=2.5, SESSIONS=5, CHECKS="none")
@@ -311,6 +312,7 @@ def test_a_task_that_raises_is_counted_and_voids_the_run(tmp_path: Path) -> None
     assert done.stderr.count("a bug of the scenario") <= 3 * 20, "not each of them is logged"
 
 
+@pytest.mark.long
 def test_sessions_that_cannot_begin_leave_their_arrivals_unsent(tmp_path: Path) -> None:
     with freezing_target() as target:
         done = open_run(tmp_path, target, RATE=50, S=2, FLAW="on_start")
@@ -321,6 +323,7 @@ def test_sessions_that_cannot_begin_leave_their_arrivals_unsent(tmp_path: Path) 
     assert target.asked == []
 
 
+@pytest.mark.long
 def test_a_session_that_a_task_stops_is_replaced(tmp_path: Path) -> None:
     with freezing_target() as target:
         done = open_run(tmp_path, target, RATE=50, S=2, FLAW="stops")
