@@ -128,7 +128,12 @@ class WorkerBeat:
     def run(self) -> None:
         """Until the greenlet is killed."""
         while True:
-            self._turn()
+            try:
+                self._turn()
+            except Exception:
+                # The edge of the greenlet. Without beats the master gives the share away, and the
+                # next turn still fences.
+                logger.exception("a beat failed")
             until_fence_s = (self._lease.until_us - own_wall_us()) / 1e6
             wait_s = BEAT_S if self._is_fenced else min(BEAT_S, max(0.0, until_fence_s))
             self._now.wait(wait_s)

@@ -177,11 +177,17 @@ class Muster:
     def _watch(self) -> None:
         while True:
             gevent.sleep(WATCH_S)
-            now_s = time.perf_counter()
-            self._attendance.excuse(self._awake.pass_time(now_s))
-            self._awake.heard()
-            for absence in self._attendance.lapse(now_s):
-                self._left(absence, now_s)
+            try:
+                self._look(time.perf_counter())
+            except Exception:
+                # The edge of the greenlet: whoever is lost next must still be noticed.
+                logger.exception("who is here could not be looked at")
+
+    def _look(self, now_s: float) -> None:
+        self._attendance.excuse(self._awake.pass_time(now_s))
+        self._awake.heard()
+        for absence in self._attendance.lapse(now_s):
+            self._left(absence, now_s)
 
     def _left(self, absence: Absence, now_s: float) -> None:
         worker = absence.worker

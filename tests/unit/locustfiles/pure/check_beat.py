@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -254,9 +254,7 @@ class Master:
             self.look()
 
     def look(self) -> None:
-        watching = gevent.spawn(self.muster._watch)
-        gevent.sleep(muster_module.WATCH_S * 1.5)
-        watching.kill()
+        self.muster._look(self.clock.now_s)
 
     def told(self) -> dict[str, dict[str, int]]:
         """Spawn messages since it was asked last, by worker."""
@@ -266,9 +264,8 @@ class Master:
 
 
 @pytest.fixture
-def master(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Master]:
-    monkeypatch.setattr(muster_module, "WATCH_S", 0.002)
-    yield Master(clock)
+def master(clock: Clock) -> Master:
+    return Master(clock)
 
 
 def test_only_a_welcome_worker_that_hears_gets_a_lease(master: Master) -> None:
@@ -362,6 +359,27 @@ def test_while_a_run_is_stopped_nobody_is_noted_or_told_anything(master: Master)
     assert master.hear("b")["run_id"] == "run", "until it is collected"
     master.muster.end()
     assert master.hear("b")["run_id"] is None
+
+
+def test_a_failure_ends_neither_the_watch_nor_the_beats(
+    master: Master, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(muster_module, "WATCH_S", 0.001)
+    turns = []
+
+    def fail(now_s: float) -> None:
+        turns.append(now_s)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(master.muster, "_look", fail)
+    worker = Worker(clock)
+    worker.runner.send_message = lambda *_: fail(0.0)
+    monkeypatch.setattr(beat_module, "BEAT_S", 0.001)
+    greenlets = [gevent.spawn(master.muster._watch), gevent.spawn(worker.beat.run)]
+    with gevent.Timeout(10, AssertionError("both go on")):
+        while len([one for one in turns if one]) < 3 or turns.count(0.0) < 3:
+            gevent.sleep(0.002)
+    gevent.killall(greenlets)
 
 
 def test_a_run_that_is_stopped_without_workers_is_deserted(master: Master) -> None:
