@@ -35,6 +35,7 @@ from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
 from locustfiles.harness.course import Course
 from locustfiles.harness.declared import MAX_EDIT_BYTES, DeclaredUsers, read_edit
+from locustfiles.harness.open_load import refuse_ad_hoc
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.start_form import run_time_s, why_no_host, why_no_option, why_no_ramp
@@ -347,7 +348,7 @@ class _Additions:
             return f"there is no user class {', '.join(unknown)}: choose of {', '.join(available)}"
         if form.get("shape_class", self._shape_name) != NO_SHAPE:
             return self._declared.why_not_planned(chosen) if self._has_plan else None
-        return why_no_ramp(form)
+        return refuse_ad_hoc(available[name] for name in chosen) or why_no_ramp(form)
 
     def _follows_shape(self, course: Course) -> bool:
         """Whether the users of the run that goes on are a shape's, and not a person's."""

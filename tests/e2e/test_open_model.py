@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tests.e2e.scenario import HERE, ROOT, Finished, Run, run, wait_until
+from tests.e2e.web_session import WebSession, assert_passed
 
 OPEN = HERE / "open.py"
 
@@ -337,6 +338,25 @@ def test_a_session_that_a_task_stops_is_replaced(tmp_path: Path) -> None:
 
 
 # Beginning and end
+
+
+def test_the_web_ui_runs_the_shape_of_an_open_load_and_refuses_it_by_hand(tmp_path: Path) -> None:
+    with (
+        freezing_target() as target,
+        WebSession(
+            tmp_path / "runs",
+            *options(target),
+            locustfile=OPEN,
+            environment=environment(RATE=50, S=2),
+        ) as ui,
+    ):
+        refused = ui.start(2)
+        assert not refused["success"]
+        assert "Buyer: arrivals follow a profile" in refused["message"]
+        assert ui.start_shape()["success"]
+        done = ui.judged(1)
+    assert_passed(done)
+    assert arrivals(done)["started"] == len(target.asked) == 100
 
 
 def test_what_is_in_flight_at_the_end_has_the_stop_timeout_and_is_then_cancelled(
