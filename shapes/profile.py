@@ -278,7 +278,6 @@ def _joined(profile: Piecewise, phase: str | None) -> Piecewise:
 
 def _numbered(levels: Sequence[Level], every_s: float, name: str) -> Piecewise:
     check_duration("every_s", every_s)
-    _check_name(f"{name} {len(levels)}")
     stairs = (steady(one, every_s, phase=f"{name} {n}") for n, one in enumerate(levels, start=1))
     return sequence(*stairs)
 

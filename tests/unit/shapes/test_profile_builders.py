@@ -170,6 +170,7 @@ def test_a_trace_holds_each_level_until_the_next_row_and_the_last_as_long_as_the
     assert profile.phases() == (Phase("trace", 0, 18),)
     assert trace([(0, 5), (10, 8)], end_s=11).integral(0, 20) == 58
     assert trace([(0, 5)], end_s=3).integral(0, 20) == 15
+    assert trace([(0, 5)], end_s=1.234_567_89).duration_s == 1.234_568, "to the microsecond"
 
 
 def test_a_linear_trace_connects_its_rows() -> None:
@@ -286,6 +287,8 @@ def test_every_builder_refuses_what_is_no_phase_name(builder: str, name: str) ->
         (lambda: stairs(per_s(0), per_s(1), 1, steps=10**7), "limit is 1,000,000"),
         (lambda: stairs(per_s(0), per_s(1), 1, height=per_s(5e-324)), "limit is 1,000,000"),
         (lambda: stairs(1, 2, 1e9, steps=2), "must be at most"),
+        (lambda: stairs(1, 2, 0, steps=2), "every_s must be"),
+        (lambda: stress(1, 1, 1, up_to=20, phase="x" * 48), "1 to 50 letters"),
         (lambda: stress(5, 1, 10, up_to=5), "must be above 5"),
         (lambda: stress(5, 0, 10, up_to=6), "above 0"),
         (lambda: spike(5, 1, 1, base=6), "must not be above"),
