@@ -45,13 +45,15 @@ def test_of_several_workers_only_the_one_that_is_off_is_named() -> None:
 def test_an_uncertain_clock_voids_the_run_after_three_seconds() -> None:
     assert clock_uncertainty(run_of(*[0.0] * 6, within_ms=100.0)) == []
     assert clock_uncertainty(run_of(*[0.0] * 2, within_ms=101.0)) == []
-    (finding,) = clock_uncertainty(run_of(*[0.0] * 4, within_ms=101.0))
+    (finding,) = assess(run_of(*[0.0] * 4, within_ms=101.0))
+    assert finding.code == "clock_uncertainty"
     assert "known to within 101 ms only, not 100 ms, for 4 s" in finding.text
 
 
 def test_a_clock_that_moved_voids_the_run() -> None:
     assert clock_moved(run_of(0, 100, 502.0)) == []
-    (finding,) = clock_moved(run_of(0, 100, 502.1))
+    (finding,) = assess(run_of(0, 100, 502.1))
+    assert finding.code == "clock_moved"
     assert "moved by 500 ms" in finding.text
     assert (finding.marks[0].from_s, finding.marks[0].to_s) == (0.0, 2.0)
     (finding,) = clock_moved(run_of(0, -900.0, -900.0))
