@@ -228,7 +228,7 @@ class Muster:
         epoch = Epoch(number, max(from_us, 0 if latest is None else latest.from_us), workers)
         run.epochs.add(epoch)
         t_s = run.elapsed_s()
-        if t_s > 0:
+        if number and t_s > 0:
             run.notes.epoch(epoch, t_s)
         self._tell_epochs(run)
 

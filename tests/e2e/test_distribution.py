@@ -5,7 +5,9 @@ What the master says is held against what the target saw: every user asks five t
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from tests.e2e.counting_target import CountingTarget, counting_target
 from tests.e2e.fleet import Fleet
 from tests.e2e.forwarder import forwarder
 from tests.e2e.scenario import HERE, Finished, Run, run, wait_until
+from tests.e2e.web_session import WebSession
 
 STAGED = HERE / "staged.py"
 USERS = 21
@@ -267,6 +270,58 @@ def test_without_any_worker_left_the_run_ends_and_says_why(tmp_path: Path) -> No
     assert any("was lost" in reason for reason in done.verdict["reasons"])
     (lost,) = notes(done, "worker_lost")
     assert "since no other worker was there" in lost["text"]
+
+
+def test_users_by_hand_are_rebalanced_too_and_who_missed_the_runs_end_is_in_the_next(
+    tmp_path: Path,
+) -> None:
+    with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:
+        master = ("--master", "--master-bind-port", str(fleet.port), "--host", target.url)
+        with (
+            WebSession(
+                tmp_path / "runs", *master, locustfile=STAGED, environment=steady(60)
+            ) as session,
+            forwarder(fleet.port) as link,
+        ):
+            fleet.worker("first", "--master-port", str(link.port), environment=steady(60))
+            fleet.worker("second", environment=steady(60))
+            wait_until(lambda: worker_count(session) == 2, "both are welcome")
+            assert session.start(11)["success"]
+            session.wait_for_users(11)
+            link.cut()
+            wait_until(lambda: running_now(session) in (5, 6), "its part is missing")
+            session.wait_for_users(11)
+            session.stop()
+            first = session.judged(1)
+            link.join()
+            wait_until(lambda: worker_count(session) == 2, "it is back")
+            assert session.start(11)["success"]
+            session.wait_for_users(11)
+            wait_until(
+                lambda: len(set(SOURCES.findall(session.latest_timeline().read_text()))) == 2,
+                "both send load",
+            )
+            session.stop()
+            again = session.judged(2)
+    assert first.verdict["verdict"] == "INCONCLUSIVE"
+    assert any("was lost" in reason for reason in first.verdict["reasons"])
+    assert max(running_by_moment(first).values()) <= 11
+    assert not notes(again, "worker_lost")
+    assert max(running_by_moment(again).values()) <= 11
+
+
+SOURCES = re.compile(r'"kind":"second","source":"(worker-\d)"')
+
+
+def running_now(session: WebSession) -> int:
+    lines = session.latest_timeline().read_text().splitlines()
+    users: int = [json.loads(line) for line in lines if '"kind":"progress"' in line][-1]["users"]
+    return users
+
+
+def worker_count(session: WebSession) -> int:
+    count: int = session.client.get("/worker-count").json()["worker_count"]
+    return count
 
 
 @pytest.mark.long
