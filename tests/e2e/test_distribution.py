@@ -5,6 +5,7 @@ What the master says is held against what the target saw: every user asks five t
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -52,6 +53,44 @@ def origin_us(done: Finished) -> int:
     return value
 
 
+class Disturbed(AssertionError):
+    """Something else held up this machine: the run says nothing about the suite."""
+
+
+STALL_MS = 700.0
+"""A loop that stands still for longer cannot beat, nor users ask, as these tests expect."""
+
+
+def on_a_calm_machine(test: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Once more when the machine was held up, twice at most."""
+
+    @functools.wraps(test)
+    def repeated(tmp_path: Path) -> None:
+        for attempt in range(3):
+            folder = tmp_path / str(attempt)
+            folder.mkdir()
+            try:
+                return test(folder)
+            except Disturbed:
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    return repeated
+
+
+def require_calm(done: Finished, stopped: int = 0) -> None:
+    """Raises Disturbed. `stopped` processes were held up by the test itself."""
+    worst: dict[str, float] = {}
+    for line in done.timeline("health"):
+        lag_ms = line["values"].get("lag_max_ms", 0.0)
+        worst[line["source"]] = max(lag_ms, worst.get(line["source"], 0.0))
+    stalls = sorted(worst.values())[: len(worst) - stopped]
+    if max(stalls, default=0.0) > STALL_MS:
+        raise Disturbed(f"loops stood still for {worst} ms")
+
+
+@on_a_calm_machine
 def test_one_process_and_two_plan_and_run_the_same_users_in_every_second(tmp_path: Path) -> None:
     def finished(staged: str, *processes: str) -> Finished:
         folder = tmp_path / f"{staged}-{len(processes)}"
@@ -73,6 +112,8 @@ def test_one_process_and_two_plan_and_run_the_same_users_in_every_second(tmp_pat
         }
         results = {staged: (one.result(), two.result()) for staged, (one, two) in runs.items()}
     for staged, (one, two) in results.items():
+        require_calm(one)
+        require_calm(two)
         assert_complete(one)
         assert_complete(two)
         plans = planned_by_second(one), planned_by_second(two)
@@ -140,6 +181,7 @@ def assert_never_above_plan(done: Finished, target: CountingTarget) -> None:
     assert max(pairs) <= 2 * 1.15 * RATE, sorted(asked.items())
 
 
+@on_a_calm_machine
 def test_a_killed_workers_share_is_with_the_others_in_five_seconds_and_a_new_one_gets_its_part(
     tmp_path: Path,
 ) -> None:
@@ -154,6 +196,7 @@ def test_a_killed_workers_share_is_with_the_others_in_five_seconds_and_a_new_one
         third = fleet.worker("third", environment=steady(18))
         done = master.finish()
         assert second.process.wait(10) == 0 and third.process.wait(10) == 0
+    require_calm(done)
     killed_s, joined_s = elapsed_at(done, killed_s), elapsed_at(done, joined_s)
     assert_back_on_plan(done, target, killed_s + BACK_ON_PLAN_S, 18)
     assert_never_above_plan(done, target)
@@ -187,6 +230,7 @@ def test_a_killed_workers_share_is_with_the_others_in_five_seconds_and_a_new_one
     assert len(notes(done, "epoch")) == 2, "one without the first, one with the third"
 
 
+@on_a_calm_machine
 def test_a_worker_that_stood_still_for_ten_seconds_has_its_share_again_and_no_more(
     tmp_path: Path,
 ) -> None:
@@ -203,9 +247,11 @@ def test_a_worker_that_stood_still_for_ten_seconds_has_its_share_again_and_no_mo
             os.kill(first.process.pid, signal.SIGCONT)
         done = master.finish()
         assert first.process.wait(10) == 0 and second.process.wait(10) == 0
+    require_calm(done, stopped=1)
     assert_away_and_back(done, target, first, stopped_s, continued_s, 20)
 
 
+@on_a_calm_machine
 def test_a_link_that_was_down_leaves_as_many_users_as_planned_and_not_half_as_many_more(
     tmp_path: Path,
 ) -> None:
@@ -225,6 +271,7 @@ def test_a_link_that_was_down_leaves_as_many_users_as_planned_and_not_half_as_ma
         link.join()
         done = master.finish()
         assert first.process.wait(10) == 0 and second.process.wait(10) == 0
+    require_calm(done)
     assert_away_and_back(done, target, first, cut_s, joined_s, 18)
     cut_s, joined_s = elapsed_at(done, cut_s), elapsed_at(done, joined_s)
     alone = [elapsed_at(done, at_s) for at_s in target.of(first.process.pid)]
