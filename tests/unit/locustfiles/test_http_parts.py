@@ -1,7 +1,7 @@
-"""Runs the unit tests of the HTTP client's pure parts in an interpreter of their own.
+"""Runs the unit tests of parts that import Locust or gevent, in interpreters of their own.
 
-Those modules import neither Locust nor gevent, but their package does, and pytest's own process
-must stay free of both. The child leaves Locust's monkey patching out.
+Pytest's own process must stay free of both: Locust's monkey patching would poison asyncio tests.
+The children leave it out. Each has a share of the files, so that they run beside each other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
+FILES = sorted((HERE / "pure").glob("check_*.py"))
+CHILDREN = 6
 
 
 def run_in_child(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -30,8 +34,9 @@ def run_in_child(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_pure_parts_of_the_client_hold() -> None:
-    done = run_in_child(str(HERE / "pure"))
+@pytest.mark.parametrize("child", range(CHILDREN))
+def test_the_checks_of_the_load_side_hold(child: int) -> None:
+    done = run_in_child(*map(str, FILES[child::CHILDREN]))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 

@@ -11,6 +11,7 @@ import pytest
 from locust import User
 
 from locustfiles.harness.course import Course, ad_hoc_course, course_of
+from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.run_book import RECENT_SECONDS, RunBook
 from locustfiles.harness.scenario import Cluster, Scenario
@@ -50,7 +51,7 @@ def test_a_shape_is_cut_short_before_its_end_and_not_after_it() -> None:
     shape = Shape(clock_s=lambda: now_s, wall_clock_us=lambda: BOOKED_US)
     course = course_of(shape, scenario())
     assert not course.is_ad_hoc
-    assert course.origin_us == BOOKED_US + 1_000_000, "its first users start a second ahead"
+    assert course.origin_us == wall_us(now_s + 1.0), "its first users start a second ahead"
     assert course.cut_short() == "stopped after 0 of 5 s", "in the second before it"
     now_s = 103.5
     assert course.cut_short() == "stopped after 2 of 5 s"
