@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shapes.piecewise import MOST_PIECES
+from shapes.piecewise import MOST_PIECES, check_pieces
 from shapes.profile import (
     Level,
     Phase,
@@ -191,6 +191,14 @@ def test_a_trace_takes_any_iterable_but_no_endless_one() -> None:
 
     with pytest.raises(ValueError, match=f"limit is {MOST_PIECES:,}"):
         trace(endless())  # type: ignore[arg-type]
+
+
+def test_the_limits_themselves_are_taken() -> None:
+    assert steady(1, 1e9).duration_s == 1e9
+    assert len(stairs(per_s(0), per_s(1), 1, steps=1000, phase="all").segments) == 1000
+    check_pieces("a profile", MOST_PIECES)
+    with pytest.raises(ValueError, match="limit is 1,000,000"):
+        check_pieces("a profile", MOST_PIECES + 1)
 
 
 LEVEL_BUILDERS: dict[str, Callable[[Level], object]] = {
