@@ -5,9 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.e2e.fleet import Fleet, skewed_by
+from tests.e2e.fleet import Fleet, assert_carried_out, skewed_by
 from tests.e2e.scenario import HERE, Finished
-from tests.e2e.soundness import assert_sound
 
 USERS = 40
 SECONDS = 5
@@ -35,26 +34,34 @@ def starts(done: Finished) -> dict[int, int]:
     return found
 
 
-def is_evenly_within_the_plan(done: Finished) -> bool:
-    """As planned: none before the first users or after the last, each whole second alike."""
+def is_within_the_plan(done: Finished) -> bool:
+    """None begun before the first users or after the last, and each whole second has its share.
+
+    Half of them would be missing where the skewed worker's lie elsewhere; a busy machine may take
+    some of both workers'.
+    """
     found = starts(done)
     planned = USERS / CYCLE_S
     inner = [found.get(second, 0) for second in range(1, SECONDS - 1)]
     return (
         min(found) >= -1
         and max(found) <= SECONDS
-        and all(0.5 * planned < count < 1.5 * planned for count in inner)
+        and all(0.25 * planned < count < 1.5 * planned for count in inner)
     )
 
 
-def offset_ms(done: Finished) -> float:
-    """The largest that any worker reported."""
-    offsets = [
-        line["values"]["clock_offset_ms"]
-        for line in done.timeline("health")
-        if line["source"].startswith("worker-")
-    ]
-    return float(max(offsets, key=abs))
+def assert_measured(done: Finished, offset_ms: float) -> None:
+    """One worker is that far off, the other is not, each to within what it says of itself."""
+    by_source: dict[str, float] = {}
+    for line in done.timeline("health"):
+        values = line["values"]
+        if "clock_offset_ms" not in values:
+            continue  # the master's own, and what it writes of a worker that was away
+        expected = offset_ms if abs(values["clock_offset_ms"]) > 1_000 else 0.0
+        by_source[line["source"]] = expected
+        # Each process reads its wall clock between two readings of another: once, to microseconds.
+        assert abs(values["clock_offset_ms"] - expected) <= values["clock_uncertainty_ms"] + 5
+    assert sorted(by_source.values()) == sorted([0.0, offset_ms])
 
 
 def test_a_skewed_clock_is_corrected_to_a_limit_beyond_which_the_run_is_void(
@@ -67,14 +74,14 @@ def test_a_skewed_clock_is_corrected_to_a_limit_beyond_which_the_run_is_void(
             pool.submit(run_with_a_skewed_worker, tmp_path / "far", -10.0),
         )
     done = ahead.result()
-    assert_sound(done)
-    assert -3050 < offset_ms(done) < -2950, "the master's clock minus the worker's"
-    assert is_evenly_within_the_plan(done), starts(done)
+    assert_carried_out(done)
+    assert_measured(done, -3_000)
+    assert is_within_the_plan(done), starts(done)
 
-    assert not is_evenly_within_the_plan(uncorrected.result()), "the control"
+    assert not is_within_the_plan(uncorrected.result()), "the control"
 
     done = far.result()
     assert done.exit_code == 3, done.stdout + done.stderr
-    assert 9_950 < offset_ms(done) < 10_050
+    assert_measured(done, 10_000)
     assert "its clock was 10.0 s behind the master's, more than 5 s" in done.stdout
-    assert is_evenly_within_the_plan(done), "its times are corrected all the same"
+    assert is_within_the_plan(done), "its times are corrected all the same"

@@ -6,9 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.e2e.fleet import OTHER_LOCUST, Fleet
+from tests.e2e.fleet import OTHER_LOCUST, Fleet, assert_carried_out
 from tests.e2e.scenario import HERE, TIMEOUT_S, Finished, Run, wait_until
-from tests.e2e.soundness import assert_sound
 
 PAIRED = HERE / "paired"
 REFUSED = 4
@@ -82,7 +81,7 @@ def test_workers_that_differ_are_refused_and_the_others_run_the_load(tmp_path: P
         wait_until(lambda: master.seconds_recorded() >= 2, "no load: " + master.errors())
         late = fleet.worker("w7", locustfile=copy_with(tmp_path, "c7", pace="\nOTHER = 1\n"))
         done = master.finish()
-        assert_sound(done)
+        assert_carried_out(done)
         assert [run.finish().exit_code for run in good] == [0, 0]
         assert late.finish().exit_code == REFUSED
         assert "the locustfile's module pace.py differs" in late.errors()
@@ -120,7 +119,7 @@ def test_a_worker_that_is_not_ready_is_left_out_and_joins_when_it_is(tmp_path: P
         master = fleet.master(workers=2, environment={"READY_TIMEOUT_S": "1"})
         workers = [fleet.worker("w1"), fleet.worker("w2", environment={"DEAF_S": "3"})]
         done = master.finish()
-        assert_sound(done)
+        assert_carried_out(done)
         assert [run.finish().exit_code for run in workers] == [0, 0]
     (note,) = (one for one in done.timeline("annotation") if one["label"] == "worker_left_out")
     assert "was not ready: others send its share" in note["text"]
