@@ -1,0 +1,71 @@
+"""A worker that was away when its run ended ends it on its own, once, and is ready for the next."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import gevent
+import pytest
+from locust.runners import STATE_INIT, STATE_RUNNING
+
+from locustfiles.harness.beat import ANSWER
+from locustfiles.harness.http.clock import own_wall_us, shift
+from locustfiles.harness.worker import Worker
+from tests.unit.locustfiles.pure.check_crew import worker_runner
+
+
+def made() -> Any:
+    return worker_runner()
+
+
+class Master:
+    """A worker in the run `one`, and what its master's answers make of that."""
+
+    def __init__(self) -> None:
+        self.runner = made()
+        self.runner.master_host, self.runner.master_port = "127.0.0.1", 5557
+        self.runner.worker_state = STATE_RUNNING
+        self.stops = 0
+        self.runner.stop = self._stop
+        self.worker = Worker(self.runner.environment, self.runner)
+        in_run: Any = SimpleNamespace(plan=SimpleNamespace(run_id="one"))
+        self.worker._load_side = in_run
+
+    def _stop(self) -> None:
+        self.stops += 1
+
+    def answers(self, run_id: str | None) -> None:
+        now_us = own_wall_us()
+        times = {"t0_us": now_us, "t1_us": now_us, "t2_us": now_us}
+        data: dict[str, Any] = {**times, "lease_s": 3.0, "run_id": run_id, "epochs": []}
+        listener, _ = self.runner.custom_messages[ANSWER]
+        listener(environment=self.runner.environment, msg=SimpleNamespace(data=data))
+        gevent.sleep(0.01)
+
+
+@pytest.mark.parametrize("master_runs", [None, "two"], ids=["nothing", "another"])
+def test_a_run_that_is_over_at_the_master_ends_here_once(master_runs: str | None) -> None:
+    master = Master()
+    try:
+        master.answers("one")
+        assert master.stops == 0 and master.runner.worker_state == STATE_RUNNING
+        master.answers(master_runs)
+        master.answers(master_runs)
+        assert master.stops == 1
+        assert master.runner.worker_state == STATE_INIT, "or the next run would not begin"
+    finally:
+        master.runner.greenlet.kill()
+        shift(0)
+
+
+def test_outside_of_a_run_there_is_nothing_to_end() -> None:
+    master = Master()
+    master.worker._load_side = None
+    try:
+        master.answers(None)
+        master.answers("two")
+        assert master.stops == 0
+    finally:
+        master.runner.greenlet.kill()
+        shift(0)
