@@ -13,6 +13,7 @@ from locustfiles.harness.arrivals_so_far import ArrivalsSoFar
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.lateness import MAX_KEPT, Lateness
+from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.open_load import (
     most_sessions,
     planned_arrivals,
@@ -20,6 +21,8 @@ from locustfiles.harness.open_load import (
     require_sound_arrivals,
     require_sound_checks,
 )
+from locustfiles.harness.plan import RunPlan
+from locustfiles.harness.target import Node
 from results.arrival import ArrivalsNow, Unsent
 from results.check import achieved, unsent
 from results.recorder import Recorder
@@ -160,9 +163,26 @@ def test_an_ad_hoc_run_of_a_class_that_arrives_is_refused() -> None:
 
 
 def test_foundations_arrivals_have_its_nodes() -> None:
-    bases = FoundationArrivalUser.__mro__
-    assert {one.__name__ for one in bases} >= {"ArrivalUser", "FoundationUser"}
-    assert FoundationArrivalUser.abstract
+    class Shopper(FoundationArrivalUser):
+        @task
+        def shop(self) -> None:
+            asked.append((self.arrival, self.foundation, self.client.intended_us))
+
+    asked: list[tuple[int | None, object, int | None]] = []
+    nodes = (
+        Node("node-1", "http://127.0.0.1:9", ("gateway",)),
+        Node("node-2", "http://127.0.0.1:10", ("app",)),
+    )
+    environment = Environment(user_classes=[Shopper])
+    plan = RunPlan("run", 0, 1, nodes)
+    side = LoadSide(plan, source="x", worker_index=0, users=lambda: 0, ship=lambda k, r: None)
+    side.attach(environment)
+    shopper = Shopper(environment)
+    assert shopper.origins == ("http://127.0.0.1:10",), "those with the role that it loads"
+    shopper.serve(7, 99)
+    side.detach(environment)
+    assert asked == [(7, shopper.foundation, 99)]
+    require_sound_arrivals(load(Shopper=ARRIVALS), [Shopper])
 
 
 # What it is measured by
