@@ -311,8 +311,9 @@ class Owner:
             return
         run.is_ending = True
         run.interrupted = run.interrupted or run.course.cut_short()
-        if run.interrupted and self._muster is not None and self._muster.is_deserted:
-            run.interrupted = f"no worker was left: {run.interrupted}"
+        is_deserted = self._muster is not None and self._muster.is_deserted
+        if is_deserted and (run.interrupted or run.course.profile is None):
+            run.interrupted = ": ".join(filter(None, ("no worker was left", run.interrupted)))
         sent: dict[str, int] = {}
         try:
             run.guarded(lambda: run.collect(self._environment.stop_timeout + FINISH_MARGIN_S, sent))
@@ -330,6 +331,9 @@ class Owner:
             self._judge(run, sent)
             self._run = None
             self._idle.set()
+            if is_deserted and parsed_options(self._environment).headless:
+                # Without a shape Locust would wait for somebody to end it.
+                gevent.spawn(self._runner.quit)
 
     def _judge(self, run: Run, sent: dict[str, int]) -> None:
         try:

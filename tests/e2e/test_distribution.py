@@ -319,6 +319,19 @@ def test_without_any_worker_left_the_run_ends_and_says_why(tmp_path: Path) -> No
     assert "since no other worker was there" in lost["text"]
 
 
+def test_without_any_worker_left_a_run_without_a_plan_ends_too(tmp_path: Path) -> None:
+    unplanned = {"STAGED": "none"}
+    with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:
+        options = ("--host", target.url, "-u", "4", "-r", "4")
+        master = fleet.master(*options, workers=1, environment=unplanned)
+        only = fleet.worker("only", environment=unplanned)
+        wait_until(lambda: master.seconds_recorded() >= 2, "it never began")
+        only.process.kill()
+        done = master.finish()
+    assert done.exit_code == 5, done.stdout + done.stderr
+    assert any("no worker was left" in reason for reason in done.verdict["reasons"])
+
+
 def test_users_by_hand_are_rebalanced_too_and_who_missed_the_runs_end_is_in_the_next(
     tmp_path: Path,
 ) -> None:

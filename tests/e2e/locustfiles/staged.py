@@ -25,8 +25,11 @@ PLANS = {
 }
 
 
-class Shape(PhasedShape):
-    profile = PLANS[os.environ.get("STAGED", "steady")]
+STAGED = os.environ.get("STAGED", "steady")
+if STAGED != "none":
+
+    class Shape(PhasedShape):
+        profile = PLANS[STAGED]
 
 
 class Asking(ScenarioUser):
@@ -54,7 +57,7 @@ strap_in(
         id="staged",
         tier="own",
         users=(Asking, Browsing, Watching),
-        shape=Shape,
+        shape=None if STAGED == "none" else Shape,
         checks=(error_rate(below=0.01),),
         source_dir=Path(__file__).parent,
         stop_timeout_s=2.0,
