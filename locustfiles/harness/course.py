@@ -26,8 +26,8 @@ class Course:
     """`elapsed_s` counts from `origin_us`, in microseconds since the epoch.
 
     `is_unplanned` runs were declared without a plan (unplanned.py); `ends_by_hand` those of them
-    that end when a person says so. An ad-hoc run has neither profile, plan nor shape. `stress` is there when a check may end the
-    plan.
+    that end when a person says so. An ad-hoc run has neither profile, plan nor shape. `stress` is
+    there when a check may end the plan.
     """
 
     origin_us: int
