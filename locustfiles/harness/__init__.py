@@ -1,6 +1,6 @@
 """What a scenario straps into: users, declaration, and the call that runs it."""
 
-from locustfiles.harness.arrival_user import ArrivalUser, FoundationArrivalUser
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser, FoundationArrivalUser
 from locustfiles.harness.judge import judge
 from locustfiles.harness.scenario import Cluster, Scenario
 from locustfiles.harness.scenario_user import ScenarioUser

@@ -25,14 +25,14 @@ import gevent
 from locust import TaskSet, User
 from locust.env import Environment
 
-from locustfiles.harness.allowed_target import Allowance
 from locustfiles.harness.event_recorder import EventRecorder
-from locustfiles.harness.guarded_resolver import GuardedResolver
-from locustfiles.harness.health import HealthMeter, Lateness, Probe, late_arrivals
+from locustfiles.harness.health.health import HealthMeter, Lateness, Probe, late_arrivals
 from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.http.socket_count import open_sockets
 from locustfiles.harness.plan import RunPlan
+from locustfiles.harness.target.allowed_target import Allowance
+from locustfiles.harness.target.guarded_resolver import GuardedResolver
 from results.health import OPEN_SOCKETS, RECONNECTS, USER_ERRORS, USERS
 from results.recorder import Recorder
 from results.untimed import UNTIMED

@@ -14,7 +14,7 @@ from locustfiles.harness.course import Course
 from locustfiles.harness.options import Options
 from locustfiles.harness.run_book import RunBook
 from locustfiles.harness.scenario import Scenario
-from locustfiles.harness.target import Node
+from locustfiles.harness.target.target import Node
 from results.check import scaled_counts
 from results.run_folder import RunFolder
 from results.timeline import Header

@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from locustfiles.harness.allowed_target import Allowance, allowed_targets
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.origin import parse_origin, split_absolute
+from locustfiles.harness.target.allowed_target import Allowance, allowed_targets
 from results.verdict import ExitCode
 
 MAX_CLUSTER_SIZE = 20

@@ -26,30 +26,30 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import STATE_CLEANUP, STATE_STOPPING, LocalRunner, MasterRunner
 
-from locustfiles.harness.acquire import acquire_target
-from locustfiles.harness.barrier import LEFT_OUT, Barrier
-from locustfiles.harness.clock_sync import answer_clock
+from locustfiles.harness.arrivals.open_load import PlannedArrivals, begin_arrivals, refuse_ad_hoc
+from locustfiles.harness.arrivals.own_share import WholeShare
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import Course, ad_hoc_course, course_of
-from locustfiles.harness.crew import LocalCrew, local_crew
+from locustfiles.harness.distribution.barrier import LEFT_OUT, Barrier
+from locustfiles.harness.distribution.clock_sync import answer_clock
+from locustfiles.harness.distribution.crew import LocalCrew, local_crew
+from locustfiles.harness.distribution.fingerprint import fingerprint
+from locustfiles.harness.distribution.hello import REFUSED, Welcome
+from locustfiles.harness.distribution.muster import Muster
+from locustfiles.harness.distribution.roll import WorkerRoll
+from locustfiles.harness.distribution.worker import FINISHED, REPORT, source_of
 from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.fingerprint import fingerprint
-from locustfiles.harness.hello import REFUSED, Welcome
 from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.muster import Muster
-from locustfiles.harness.open_load import PlannedArrivals, begin_arrivals, refuse_ad_hoc
 from locustfiles.harness.opening import open_book, said_of, write_manifest
 from locustfiles.harness.options import Options, parsed_options
-from locustfiles.harness.own_share import WholeShare
 from locustfiles.harness.plan import RunPlan
-from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run import Run
 from locustfiles.harness.run_book import Moment
-from locustfiles.harness.sampler import Sampler, endpoints
 from locustfiles.harness.scenario import Scenario
-from locustfiles.harness.target import Node, Target, client_token
+from locustfiles.harness.target.acquire import acquire_target
+from locustfiles.harness.target.sampler import Sampler, endpoints
+from locustfiles.harness.target.target import Node, Target, client_token
 from locustfiles.harness.unplanned import unplanned_course
-from locustfiles.harness.worker import FINISHED, REPORT, source_of
 from results.errors import ResultsError
 from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id

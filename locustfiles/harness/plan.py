@@ -10,7 +10,7 @@ import argparse
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from locustfiles.harness.target import Node, with_role
+from locustfiles.harness.target.target import Node, with_role
 from shapes.profile import Phase
 
 ATTRIBUTE = "foundation_plan"

@@ -14,13 +14,13 @@ from typing import Any
 import gevent
 from locust.runners import LocalRunner, MasterRunner
 
-from locustfiles.harness.attendance_notes import AttendanceNotes
 from locustfiles.harness.course import Course
+from locustfiles.harness.distribution.attendance_notes import AttendanceNotes
+from locustfiles.harness.distribution.roll import WorkerRoll
+from locustfiles.harness.distribution.worker import source_of
+from locustfiles.harness.health.master_health import MasterHealth
 from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.master_health import MasterHealth
-from locustfiles.harness.roll import WorkerRoll
 from locustfiles.harness.run_book import Moment, RunBook
-from locustfiles.harness.worker import source_of
 
 WATCH_PHASE_S = 0.75
 """Progress is noted this far into each second: the shape ticks in its first half."""

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from locustfiles.harness.arrivals_so_far import ArrivalsSoFar
+from locustfiles.harness.arrivals.arrivals_so_far import ArrivalsSoFar
 from results.arrival import ArrivalsNow
 from results.check import Check
 from results.errors import ResultsError, TimelineError

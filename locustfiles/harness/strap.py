@@ -33,28 +33,28 @@ from locust.event import Events
 from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
-from locustfiles.harness.console import Console
-from locustfiles.harness.course import planned
-from locustfiles.harness.declared import DeclaredUsers
-from locustfiles.harness.exit_code import keep_exit_code
-from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.fingerprint import suite_hashes
-from locustfiles.harness.interrupt import Interrupts, stop_before_the_load
-from locustfiles.harness.limit import check_descriptors
-from locustfiles.harness.open_load import (
+from locustfiles.harness.arrivals.open_load import (
     most_sessions,
     refuse_ad_hoc,
     require_sound_arrivals,
     require_sound_checks,
 )
+from locustfiles.harness.console import Console
+from locustfiles.harness.course import planned
+from locustfiles.harness.distribution.fingerprint import suite_hashes
+from locustfiles.harness.distribution.worker import Worker
+from locustfiles.harness.exit_code import keep_exit_code
+from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.interrupt import Interrupts, stop_before_the_load
+from locustfiles.harness.limit import check_descriptors
 from locustfiles.harness.options import Options, add_options, parsed_options
 from locustfiles.harness.owner import Owner
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.stress import stress_of
 from locustfiles.harness.unplanned import require_unplanned, users_wanted
-from locustfiles.harness.web_access import require_free_port
-from locustfiles.harness.web_ui import attach
-from locustfiles.harness.worker import Worker
+from locustfiles.harness.web.declared import DeclaredUsers
+from locustfiles.harness.web.web_access import require_free_port
+from locustfiles.harness.web.web_ui import attach
 from results.check import expanded, unknown_windows
 from results.errors import ResultsError
 from results.measure import Measure

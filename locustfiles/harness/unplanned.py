@@ -11,7 +11,7 @@ import time
 
 from locust.env import Environment
 
-from locustfiles.harness.arrival_user import ArrivalUser
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser
 from locustfiles.harness.course import Course
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.clock import wall_us

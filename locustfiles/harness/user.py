@@ -13,7 +13,7 @@ from locust.env import Environment
 from locustfiles.harness.client import FoundationClient
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.scenario_user import ScenarioUser
-from locustfiles.harness.target import client_token
+from locustfiles.harness.target.target import client_token
 
 
 class FoundationUser(ScenarioUser):

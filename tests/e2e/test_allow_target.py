@@ -23,7 +23,7 @@ ABROAD = "http://203.0.113.5"
 NOTHING_IS_OWN = (
     *(sys.executable, "-c"),
     "import runpy, sys, locust;"
-    "import locustfiles.harness.allowed_target as one; one.OWN_NETWORKS = ();"
+    "import locustfiles.harness.target.allowed_target as one; one.OWN_NETWORKS = ();"
     "sys.argv = sys.argv[3:];"
     "runpy.run_module('locust.__main__', run_name='__main__', alter_sys=True)",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from locust import task
 
 from locustfiles.harness import Cluster, Scenario, strap_in
-from locustfiles.harness.arrival_user import FoundationArrivalUser
+from locustfiles.harness.arrivals.arrival_user import FoundationArrivalUser
 from results.check import figure, latency
 from shapes.locust_shape import PhasedShape
 from shapes.profile import per_s, sequence, steady

@@ -17,8 +17,9 @@ import locust
 import pace  # type: ignore[import-not-found]
 from locust import constant, task
 
-from locustfiles.harness import Cluster, FoundationUser, Scenario, barrier, hello, strap_in
-from locustfiles.harness import clock_sync as sync
+from locustfiles.harness import Cluster, FoundationUser, Scenario, strap_in
+from locustfiles.harness.distribution import barrier, hello
+from locustfiles.harness.distribution import clock_sync as sync
 from results.check import error_rate
 from shapes.locust_shape import PhasedShape
 from shapes.profile import steady

@@ -15,12 +15,12 @@ from locust.event import Events
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
-from locustfiles.harness import barrier, clock_sync, hello
-from locustfiles.harness.barrier import Barrier, answer_prepare
-from locustfiles.harness.clock_sync import ClockSync, answer_clock
+from locustfiles.harness.distribution import barrier, clock_sync, hello
+from locustfiles.harness.distribution.barrier import Barrier, answer_prepare
+from locustfiles.harness.distribution.clock_sync import ClockSync, answer_clock
+from locustfiles.harness.distribution.fingerprint import Fingerprint
+from locustfiles.harness.distribution.hello import HELLO, OTHER_SUITE, Welcome, say_hello
 from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.fingerprint import Fingerprint
-from locustfiles.harness.hello import HELLO, OTHER_SUITE, Welcome, say_hello
 from locustfiles.harness.http.clock import shift, shift_us
 
 OWN = Fingerprint("2", "3", "0", {}, {}, {}, (), "", {})

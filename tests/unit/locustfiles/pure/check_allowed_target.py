@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-from locustfiles.harness.allowed_target import Allowance, allowed_targets, host_of
 from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.guarded_resolver import GuardedResolver, TargetNotAllowed
 from locustfiles.harness.http.origin import parse_origin
+from locustfiles.harness.target.allowed_target import Allowance, allowed_targets, host_of
+from locustfiles.harness.target.guarded_resolver import GuardedResolver, TargetNotAllowed
 
 NOBODY = Allowance()
 

@@ -12,11 +12,11 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import STATE_RUNNING
 
-from locustfiles.harness import beat as beat_module
-from locustfiles.harness import muster as muster_module
-from locustfiles.harness.beat import ANSWER, BEAT, EPOCHS, Holding, WorkerBeat
-from locustfiles.harness.lease import LEASE_S
-from locustfiles.harness.muster import Muster
+from locustfiles.harness.distribution import beat as beat_module
+from locustfiles.harness.distribution import muster as muster_module
+from locustfiles.harness.distribution.beat import ANSWER, BEAT, EPOCHS, Holding, WorkerBeat
+from locustfiles.harness.distribution.lease import LEASE_S
+from locustfiles.harness.distribution.muster import Muster
 from shapes.epoch import Epoch, Epochs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
-from locustfiles.harness.clock_offset import WINDOW, ClockOffset
+from locustfiles.harness.distribution.clock_offset import WINDOW, ClockOffset
 
 MASTER_AHEAD_US = 3_000_000
 

@@ -15,7 +15,7 @@ from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.run_book import RECENT_SECONDS, RunBook
 from locustfiles.harness.scenario import Cluster, Scenario
-from locustfiles.harness.target import Node
+from locustfiles.harness.target.target import Node
 from results.check import error_rate, requests
 from results.recorder import Recorder
 from results.run_folder import create_run

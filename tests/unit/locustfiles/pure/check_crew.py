@@ -11,7 +11,7 @@ from locust import User, constant, task
 from locust.env import Environment
 from locust.runners import LocalRunner, WorkerRunner
 
-from locustfiles.harness.crew import FENCE_GRACE_S, Crew, LocalCrew, WorkerCrew
+from locustfiles.harness.distribution.crew import FENCE_GRACE_S, Crew, LocalCrew, WorkerCrew
 
 STOP_TIMEOUT_S = 20.0
 

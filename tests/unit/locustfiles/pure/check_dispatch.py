@@ -14,7 +14,7 @@ from locust.dispatch import UsersDispatcher
 from locust.env import Environment
 from locust.runners import STATE_RUNNING, WorkerNode
 
-from locustfiles.harness.dispatch import NOBODY, Handout, install
+from locustfiles.harness.distribution.dispatch import NOBODY, Handout, install
 from shapes.load import by_weight
 from shapes.locust_shape import PhasedShape
 from shapes.profile import steady

@@ -12,9 +12,9 @@ import locust
 import msgpack
 import pytest
 
-from locustfiles.harness import fingerprint as taken
-from locustfiles.harness.difference import differences
-from locustfiles.harness.fingerprint import Fingerprint
+from locustfiles.harness.distribution import fingerprint as taken
+from locustfiles.harness.distribution.difference import differences
+from locustfiles.harness.distribution.fingerprint import Fingerprint
 
 OPTIONS = {"seed": "1", "time_scale": "1.0", "config_users": "null"}
 MASTER = Fingerprint(
@@ -172,7 +172,7 @@ def test_what_is_no_fingerprint_is_refused(wire: object) -> None:
 def test_the_suite_is_hashed_by_relative_paths() -> None:
     found = taken.suite_hashes()
     for path in (
-        "locustfiles/harness/fingerprint.py",
+        "locustfiles/harness/distribution/fingerprint.py",
         "locustfiles/harness/http/clock.py",
         "locustfiles/harness/api/config.py",
         "shapes/profile.py",

@@ -12,8 +12,8 @@ from typing import Any
 import gevent
 import pytest
 
-from locustfiles.harness.health import MAX_READINGS, HealthMeter, late_arrivals
-from locustfiles.harness.master_health import MasterHealth
+from locustfiles.harness.health.health import MAX_READINGS, HealthMeter, late_arrivals
+from locustfiles.harness.health.master_health import MasterHealth
 from locustfiles.harness.run_book import RunBook
 from results.run_folder import create_run
 from results.timeline import Header

@@ -11,7 +11,7 @@ from locust import LoadTestShape, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from locustfiles.harness.arrival_user import ArrivalUser
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser
 from locustfiles.harness.exit_code import keep_exit_code
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.judge import _id_of, judged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locustfiles.harness.lease import (
+from locustfiles.harness.distribution.lease import (
     LEASE_S,
     Absence,
     Attendance,

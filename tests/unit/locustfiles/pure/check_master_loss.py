@@ -11,7 +11,7 @@ import pytest
 from gevent import socket
 from gevent.server import StreamServer
 
-from locustfiles.harness.master_loss import (
+from locustfiles.harness.distribution.master_loss import (
     PROBE_AFTER_S,
     RETURN_TIMEOUT_S,
     Door,

@@ -8,21 +8,21 @@ import pytest
 from locust import SequentialTaskSet, TaskSet, User, constant, task
 from locust.env import Environment
 
-from locustfiles.harness.arrival_user import ArrivalUser, FoundationArrivalUser
-from locustfiles.harness.arrivals_so_far import ArrivalsSoFar
-from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.http import LeanHttpUser
-from locustfiles.harness.lateness import MAX_KEPT, Lateness
-from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.open_load import (
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser, FoundationArrivalUser
+from locustfiles.harness.arrivals.arrivals_so_far import ArrivalsSoFar
+from locustfiles.harness.arrivals.lateness import MAX_KEPT, Lateness
+from locustfiles.harness.arrivals.open_load import (
     most_sessions,
     planned_arrivals,
     refuse_ad_hoc,
     require_sound_arrivals,
     require_sound_checks,
 )
+from locustfiles.harness.failure import BadConfiguration
+from locustfiles.harness.http import LeanHttpUser
+from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.plan import RunPlan
-from locustfiles.harness.target import Node
+from locustfiles.harness.target.target import Node
 from results.arrival import ArrivalsNow, Unsent
 from results.check import achieved, unsent
 from results.recorder import Recorder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from locustfiles.harness.process_figures import LISTING_EVERY, ProcessFigures
+from locustfiles.harness.health.process_figures import LISTING_EVERY, ProcessFigures
 
 COUNTS_WAITS = ProcessFigures().read().keys() >= {"cpu_wait_percent"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from locustfiles.harness.report_watch import IN_TIME_S, ReportWatch
+from locustfiles.harness.health.report_watch import IN_TIME_S, ReportWatch
 
 
 def test_workers_that_speak_every_second_miss_nothing() -> None:

@@ -27,7 +27,7 @@ from locustfiles.harness.load_side import SAMPLE_SINK, LoadSide, first_request_d
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.run_book import Moment
 from locustfiles.harness.scenario import Cluster
-from locustfiles.harness.target import Node, with_role
+from locustfiles.harness.target.target import Node, with_role
 from results.sample import Outcome, Sample
 from shapes.profile import burst, sequence, steady
 

@@ -13,10 +13,10 @@ from typing import Any
 import gevent
 import pytest
 
-from locustfiles.harness import sampler
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.run_book import RunBook
-from locustfiles.harness.sampler import (
+from locustfiles.harness.target import sampler
+from locustfiles.harness.target.sampler import (
     Endpoint,
     Reader,
     Sampler,
@@ -24,7 +24,7 @@ from locustfiles.harness.sampler import (
     endpoints,
     require_readable,
 )
-from locustfiles.harness.target import Node
+from locustfiles.harness.target.target import Node
 from results.exposition import MAX_PAGE_CHARACTERS
 from results.run_folder import create_run
 from results.scrape import foundation_values, general_values

@@ -12,12 +12,12 @@ from locust import task
 from locust.env import Environment
 from locust.exception import StopUser
 
-from locustfiles.harness.arrival_user import ArrivalUser
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser
+from locustfiles.harness.arrivals.own_share import OwnShare, WholeShare
+from locustfiles.harness.arrivals.scheduler import Scheduler, sequence_of
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.own_share import OwnShare, WholeShare
 from locustfiles.harness.plan import RunPlan
-from locustfiles.harness.scheduler import Scheduler, sequence_of
 from results.arrival import ArrivalSecond, ArrivalTally
 from results.recorder import Recorder
 from shapes.epoch import Epoch, Epochs

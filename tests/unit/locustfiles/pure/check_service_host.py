@@ -12,7 +12,7 @@ from locust import FastHttpUser, HttpUser, User
 
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http import LeanHttpUser
-from locustfiles.harness.service_host import (
+from locustfiles.harness.target.service_host import (
     ServiceHost,
     hosts_of,
     require_answers,
@@ -160,7 +160,7 @@ def test_a_port_that_nobody_listens_on_is_told() -> None:
 
 
 def test_who_does_not_answer_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("locustfiles.harness.service_host.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("locustfiles.harness.target.service_host.TIMEOUT_S", 0.2)
     with answering(None) as (at, _), pytest.raises(BadConfiguration, match="did not answer within"):
         require_answers([ServiceHost(f"http://{at}", Stock)])
 

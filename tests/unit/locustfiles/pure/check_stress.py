@@ -8,8 +8,8 @@ from typing import ClassVar
 import pytest
 from locust import User
 
+from locustfiles.harness.arrivals.own_share import LOCAL, WholeShare
 from locustfiles.harness.course import Course, planned
-from locustfiles.harness.own_share import LOCAL, WholeShare
 from locustfiles.harness.run_book import RunBook
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.stress import stairs_of, stress_of

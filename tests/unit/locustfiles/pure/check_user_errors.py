@@ -17,7 +17,7 @@ from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.load_side import MAX_ERROR_KINDS, LoadSide
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.run_book import RunBook
-from locustfiles.harness.target import Node
+from locustfiles.harness.target.target import Node
 from locustfiles.harness.user import FoundationUser
 from results.run_folder import create_run
 from results.timeline import Header

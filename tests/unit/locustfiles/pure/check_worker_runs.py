@@ -9,9 +9,9 @@ import gevent
 import pytest
 from locust.runners import STATE_INIT, STATE_RUNNING
 
-from locustfiles.harness.beat import ANSWER
+from locustfiles.harness.distribution.beat import ANSWER
+from locustfiles.harness.distribution.worker import Worker
 from locustfiles.harness.http.clock import own_wall_us, shift
-from locustfiles.harness.worker import Worker
 from tests.unit.locustfiles.pure.check_crew import worker_runner
 
 

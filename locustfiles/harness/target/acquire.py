@@ -16,16 +16,16 @@ from locust.env import Environment
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.options import Options
-from locustfiles.harness.sampler import endpoints, require_readable
 from locustfiles.harness.scenario import Scenario
-from locustfiles.harness.service_host import (
+from locustfiles.harness.target.sampler import endpoints, require_readable
+from locustfiles.harness.target.service_host import (
     ServiceHost,
     hosts_of,
     require_answers,
     service_url,
     without_host,
 )
-from locustfiles.harness.target import Node, Target, client_token, reach, start_cluster
+from locustfiles.harness.target.target import Node, Target, client_token, reach, start_cluster
 
 
 def acquire_target(

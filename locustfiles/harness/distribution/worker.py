@@ -21,19 +21,24 @@ from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import STATE_INIT, WorkerRunner
 
-from locustfiles.harness.allowed_target import Allowance
-from locustfiles.harness.barrier import answer_prepare, make_ready
-from locustfiles.harness.beat import Holding, WorkerBeat, WorkerShare
-from locustfiles.harness.clock_sync import ClockSync
-from locustfiles.harness.crew import WorkerCrew
+from locustfiles.harness.arrivals.open_load import begin_arrivals
+from locustfiles.harness.distribution.barrier import answer_prepare, make_ready
+from locustfiles.harness.distribution.beat import Holding, WorkerBeat, WorkerShare
+from locustfiles.harness.distribution.clock_sync import ClockSync
+from locustfiles.harness.distribution.crew import WorkerCrew
+from locustfiles.harness.distribution.fingerprint import fingerprint
+from locustfiles.harness.distribution.hello import say_hello
+from locustfiles.harness.distribution.master_loss import (
+    EXIT_TIMEOUT_S,
+    STOP_TIMEOUT_S,
+    MasterLoss,
+    end_process,
+)
 from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.fingerprint import fingerprint
-from locustfiles.harness.hello import say_hello
 from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.master_loss import EXIT_TIMEOUT_S, STOP_TIMEOUT_S, MasterLoss, end_process
-from locustfiles.harness.open_load import begin_arrivals
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import RunPlan
+from locustfiles.harness.target.allowed_target import Allowance
 from results.health import SHIPPING_FAILURES
 from results.verdict import ExitCode
 from shapes.locust_shape import PhasedShape

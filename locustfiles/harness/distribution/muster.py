@@ -23,10 +23,10 @@ from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner
 
-from locustfiles.harness.beat import ANSWER, BEAT, EPOCHS
-from locustfiles.harness.dispatch import Handout, install
+from locustfiles.harness.distribution.beat import ANSWER, BEAT, EPOCHS
+from locustfiles.harness.distribution.dispatch import Handout, install
+from locustfiles.harness.distribution.lease import LEASE_S, Absence, Attendance, Change, Silence
 from locustfiles.harness.http.clock import own_wall_us
-from locustfiles.harness.lease import LEASE_S, Absence, Attendance, Change, Silence
 from shapes.epoch import Epoch, Epochs
 
 WATCH_S = 0.1

@@ -14,7 +14,7 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
-from locustfiles.harness.clock_offset import ClockOffset
+from locustfiles.harness.distribution.clock_offset import ClockOffset
 from locustfiles.harness.http.clock import own_wall_us, shift
 from results.health import CLOCK_OFFSET_MS, CLOCK_UNCERTAINTY_MS
 

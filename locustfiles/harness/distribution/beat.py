@@ -26,8 +26,8 @@ from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
+from locustfiles.harness.distribution.lease import BEAT_S, LEASE_S, OwnLease, Silence
 from locustfiles.harness.http.clock import own_wall_us, shift_us
-from locustfiles.harness.lease import BEAT_S, LEASE_S, OwnLease, Silence
 from shapes.epoch import Epochs, epochs_of
 
 BEAT = "foundation_beat"

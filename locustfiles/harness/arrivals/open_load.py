@@ -12,11 +12,11 @@ from locust import User
 from locust.env import Environment
 from locust.runners import Runner
 
-from locustfiles.harness.arrival_user import ArrivalUser, refuse_what_cannot_arrive
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser, refuse_what_cannot_arrive
+from locustfiles.harness.arrivals.own_share import OwnShare, WholeShare
+from locustfiles.harness.arrivals.scheduler import Scheduler, sequence_of
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.own_share import OwnShare, WholeShare
-from locustfiles.harness.scheduler import Scheduler, sequence_of
 from results.check import Check
 from results.measure import Measure
 from shapes.arrivals import counts_by_second

@@ -27,9 +27,9 @@ from locust.env import Environment
 from locust.exception import StopTest, StopUser
 from locust.runners import locust_exception_handler
 
-from locustfiles.harness.arrival_user import ArrivalUser
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser
+from locustfiles.harness.arrivals.lateness import Lateness
 from locustfiles.harness.http.clock import wall_us
-from locustfiles.harness.lateness import Lateness
 from results.arrival import Unsent
 from results.recorder import Recorder
 

@@ -31,7 +31,7 @@ from locustfiles.harness.http.keepalive import Settings
 from locustfiles.harness.http.origin import parse_origin, split_absolute
 from locustfiles.harness.http.resolver import Resolver
 from locustfiles.harness.http.session import LeanHttpSession
-from locustfiles.harness.target import Node
+from locustfiles.harness.target.target import Node
 from results.errors import ExpositionError
 from results.exposition import MAX_PAGE_CHARACTERS, parse
 from results.scrape import UP, Page, foundation_values, general_values

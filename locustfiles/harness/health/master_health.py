@@ -13,8 +13,8 @@ from typing import Any
 
 import gevent
 
-from locustfiles.harness.health import HealthMeter, Probe
-from locustfiles.harness.report_watch import ReportWatch
+from locustfiles.harness.health.health import HealthMeter, Probe
+from locustfiles.harness.health.report_watch import ReportWatch
 from results.health import MASTER, USERS
 
 INTO_SECOND_S = 0.05

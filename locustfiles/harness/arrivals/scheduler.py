@@ -24,10 +24,16 @@ from functools import partial
 import gevent
 from locust.env import Environment
 
-from locustfiles.harness.arrival_user import ArrivalUser, stream_of
-from locustfiles.harness.lateness import Lateness
-from locustfiles.harness.own_share import OwnShare
-from locustfiles.harness.session_pool import LATEST_START_US, Arrival, Failed, SessionPool, now_us
+from locustfiles.harness.arrivals.arrival_user import ArrivalUser, stream_of
+from locustfiles.harness.arrivals.lateness import Lateness
+from locustfiles.harness.arrivals.own_share import OwnShare
+from locustfiles.harness.arrivals.session_pool import (
+    LATEST_START_US,
+    Arrival,
+    Failed,
+    SessionPool,
+    now_us,
+)
 from results.arrival import Unsent
 from results.health import RECORDER_FAILURES, SESSIONS, SESSIONS_BUSY
 from results.recorder import Recorder

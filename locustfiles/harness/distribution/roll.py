@@ -12,7 +12,7 @@ from typing import Any
 from gevent.event import Event
 from locust.runners import MasterRunner
 
-from locustfiles.harness.worker import FINISH
+from locustfiles.harness.distribution.worker import FINISH
 
 POLL_S = 0.5
 """A worker that is lost while it is awaited sends nothing, so look for that too."""

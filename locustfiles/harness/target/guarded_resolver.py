@@ -8,10 +8,10 @@ must not decide what is allowed.
 
 from __future__ import annotations
 
-from locustfiles.harness.allowed_target import Allowance
 from locustfiles.harness.http.origin import Origin
 from locustfiles.harness.http.resolver import Address, Resolver
 from locustfiles.harness.http.transport_error import NeverSent
+from locustfiles.harness.target.allowed_target import Allowance
 
 
 class TargetNotAllowed(NeverSent):

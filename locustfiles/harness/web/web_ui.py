@@ -33,14 +33,14 @@ from locust.runners import (
 from locust.web import WebUI
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
+from locustfiles.harness.arrivals.open_load import refuse_ad_hoc
 from locustfiles.harness.course import Course
-from locustfiles.harness.declared import MAX_EDIT_BYTES, DeclaredUsers, read_edit
-from locustfiles.harness.open_load import refuse_ad_hoc
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.owner import Owner
-from locustfiles.harness.start_form import run_time_s, why_no_host, why_no_option, why_no_ramp
-from locustfiles.harness.verdict_tab import COLUMNS, rows
-from locustfiles.harness.web_access import refuse_other_sites
+from locustfiles.harness.web.declared import MAX_EDIT_BYTES, DeclaredUsers, read_edit
+from locustfiles.harness.web.start_form import run_time_s, why_no_host, why_no_option, why_no_ramp
+from locustfiles.harness.web.verdict_tab import COLUMNS, rows
+from locustfiles.harness.web.web_access import refuse_other_sites
 from shapes.locust_shape import PhasedShape
 
 NO_SHAPE = "Default"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from locustfiles.harness.fingerprint import SECRET, STRICT, SUITE, Fingerprint
+from locustfiles.harness.distribution.fingerprint import SECRET, STRICT, SUITE, Fingerprint
 
 NAMED_FILES = 3
 """Of many that differ, these are named; the remedy is the same for all."""

@@ -30,8 +30,8 @@ from locust.runners import (
 )
 from locust.user.task import LOCUST_STATE_STOPPING
 
-from locustfiles.harness.dispatch import Handout, install
-from locustfiles.harness.own_share import LOCAL
+from locustfiles.harness.arrivals.own_share import LOCAL
+from locustfiles.harness.distribution.dispatch import Handout, install
 
 FENCE_GRACE_S = 1.0
 """A fenced worker's requests in flight may end within this time; its share is then with others,

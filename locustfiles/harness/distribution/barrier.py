@@ -20,8 +20,8 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
-from locustfiles.harness.clock_sync import ClockSync
-from locustfiles.harness.hello import Welcome
+from locustfiles.harness.distribution.clock_sync import ClockSync
+from locustfiles.harness.distribution.hello import Welcome
 
 PREPARE = "foundation_prepare"
 """Master to worker: make ready for the run that begins. {"round": …}"""

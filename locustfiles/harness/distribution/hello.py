@@ -26,9 +26,9 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerNodes, WorkerRunner
 
-from locustfiles.harness.difference import differences
+from locustfiles.harness.distribution.difference import differences
+from locustfiles.harness.distribution.fingerprint import Fingerprint
 from locustfiles.harness.failure import BadConfiguration
-from locustfiles.harness.fingerprint import Fingerprint
 
 HELLO = "foundation_hello"
 """Worker to master: its fingerprint."""

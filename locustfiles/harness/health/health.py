@@ -20,7 +20,7 @@ from typing import Protocol
 
 import gevent
 
-from locustfiles.harness.process_figures import ProcessFigures
+from locustfiles.harness.health.process_figures import ProcessFigures
 from results.health import LAG_MAX_MS, LAG_P99_MS, LATENESS_MAX_MS, LATENESS_P99_MS
 
 LAG_INTERVAL_S = 0.02

@@ -1,0 +1,1 @@
+"""One load from many processes: hello, barrier, beats and leases, who runs which users."""

@@ -1,0 +1,1 @@
+"""How the generator itself does, every second in every process."""

@@ -1,0 +1,1 @@
+"""What is loaded: found, allowed, reached, and watched from outside."""
