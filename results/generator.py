@@ -15,6 +15,7 @@ from results.fitness.clock import clock_moved, clock_offset, clock_uncertainty
 from results.fitness.descriptor import descriptors, exhausted
 from results.fitness.load import nothing_sent, users_missing
 from results.fitness.loop import lag, lateness, unwatched
+from results.fitness.processor import starved
 from results.fitness.report import recorder_failures, reports_late, reports_lost, samples_dropped
 from results.fitness.user import user_errors
 from results.fitness.worker import workers_lost
@@ -29,6 +30,7 @@ JUDGES: tuple[Judge, ...] = (
     descriptors,
     unwatched,
     lag,
+    starved,
     lateness,
     clock_offset,
     clock_uncertainty,

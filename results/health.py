@@ -2,8 +2,8 @@
 
 Written by the processes of a run (`locustfiles.harness.health`), judged by `results.fitness`. Each
 limit states its reason and where its number comes from. A busy processor is no reason by itself: a
-generator at 100 % of its core that keeps up sends what was asked for. This module must not judge
-anything.
+generator at 100 % of its core that keeps up sends what was asked for. One that wants its whole core
+and does not get it is none that keeps up. This module must not judge anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ MASTER = "master"
 # Measured in every process, since the line before; see docs/generator_health.md.
 
 LAG_P99_MS = "lag_p99_ms"
-"""How late a timer of the loop fires, 99th percentile."""
+"""How late a timer of 20 ms fires, 99th percentile by nearest rank: of the 50 readings of a second
+that is the latest, of the more than 100 between two lines further apart not."""
 LAG_MAX_MS = "lag_max_ms"
 CPU_PERCENT = "cpu_percent"
 """CPU time of the process, all its threads, in percent of one core."""
@@ -78,6 +79,15 @@ LAG_SPAN_S = 3.0
 """For this long at a stretch the lag must be over its limit: a step of thousands of users, or a
 collection of garbage, is one line and not three."""
 
+STARVED_USE_PERCENT = 95.0
+"""CPU time and CPU wait together: from here on the process wanted its core all the time."""
+STARVED_WAIT_PERCENT = 40.0
+STARVED_SPAN_S = LAG_SPAN_S
+"""For this long a process that wanted its core was kept from it for more than this share. One busy
+loop of equal priority on the same core takes half: 50 % of use and 50 % of wait, at a lag p99 of
+64-123 ms, below the lag's limit, while the median of what it measured rose from 2 to 24 ms. With
+15 % of foreign CPU load the wait can be as much, or a process of that size nearly gets its core."""
+
 LATENESS_LIMIT_MS = LAG_LIMIT_MS
 LATENESS_SPAN_S = LAG_SPAN_S
 """An arrival is started by a timer of the same loop, so that a loop whose lag is tolerated makes
@@ -117,10 +127,22 @@ USERS_SPAN_S = 10.0
 their users every 3 s, and a step takes a second, so that shorter gaps mean nothing."""
 
 
-def readings_by_source(lines: Iterable[Health], name: str) -> dict[str, list[tuple[float, float]]]:
-    """(t_s, value) of each source that measured the figure, as they came."""
+OF_ITSELF = frozenset((LAG_P99_MS, CPU_PERCENT))
+"""What tells a line that a process wrote of itself from one that its master wrote of it."""
+
+
+def readings_by_source(
+    lines: Iterable[Health], name: str, *, absent: float | None = None
+) -> dict[str, list[tuple[float, float]]]:
+    """(t_s, value) of each source that measured the figure, as they came.
+
+    With `absent`, a line that a process wrote of itself without the figure is a reading of that.
+    """
     found: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
-        if name in line.values:
-            found.setdefault(line.source, []).append((line.t_s, line.values[name]))
+        value = line.values.get(name)
+        if value is None and OF_ITSELF & line.values.keys():
+            value = absent
+        if value is not None:
+            found.setdefault(line.source, []).append((line.t_s, value))
     return found

@@ -1,8 +1,8 @@
 """Why a loop was late, as far as its process's own figures tell, and what to do about it.
 
 A loop that is late was either computing, or waiting for a processor that others had, or blocked in
-a call. CPU time and CPU wait are no limits: they only explain. This module must not decide whether
-the loop was late.
+a call. CPU time and CPU wait only explain here. This module must not decide whether the loop was
+late.
 """
 
 from __future__ import annotations

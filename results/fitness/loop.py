@@ -46,9 +46,14 @@ def lateness(timeline: Timeline) -> list[Finding]:
 def _late(
     timeline: Timeline, code: str, name: str, what: str, limit_ms: float, span_s: float
 ) -> list[Finding]:
-    """Stretches of successive lines of one source that are over the limit."""
+    """Stretches of successive lines of one source that are over the limit.
+
+    A second in which no arrival was due tells of no lateness: it ends a stretch.
+    """
+    absent = 0.0 if name == LATENESS_P99_MS else None
     found = []
-    for source, values in sorted(readings_by_source(timeline.health, name).items()):
+    readings = readings_by_source(timeline.health, name, absent=absent)
+    for source, values in sorted(readings.items()):
         over = long_stretches(values, over=limit_ms, least_s=span_s)
         if not over:
             continue

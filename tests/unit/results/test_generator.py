@@ -34,6 +34,12 @@ def found(*health: Health) -> tuple[Finding, ...]:
     return assess(timeline([request(s) for s in range(20)], plan=LONG, health=(*health, *rest)))
 
 
+def told(findings: tuple[Finding, ...], code: str) -> Finding:
+    """The only finding of that code."""
+    (finding,) = (one for one in findings if one.code == code)
+    return finding
+
+
 def codes(*health: Health) -> list[str]:
     return [finding.code for finding in found(*health)]
 
@@ -58,6 +64,17 @@ def test_lag_and_lateness_void_a_run_beyond_250_ms_for_3_s(name: str, code: str)
 def test_an_arrival_is_not_late_in_seconds_in_which_none_was_due() -> None:
     rare = [Health(t, "w1", {**CALM, "lateness_p99_ms": 900.0}) for t in (1.0, 2.0)]
     assert codes(*rare) == []
+
+
+def test_one_late_arrival_speaks_for_its_own_second_and_not_for_those_in_which_none_was_due() -> (
+    None
+):
+    late = {"lateness_p99_ms": 260.0}
+    assert codes(*lines(*[{}, {}, {}, late] * 4)) == []
+    assert codes(*lines({}, late, late, {}, late, {})) == [], "the second without ends a stretch"
+    # What a master writes of a worker is no line of that worker.
+    unheard = Health(2.5, "w1", {"missed_reports": 1.0, "unheard_s": 3.0})
+    assert codes(*lines(late, late, late), unheard) == ["arrivals_late"]
 
 
 def test_the_marks_are_the_stretches_that_are_long_enough_of_each_source() -> None:
@@ -102,16 +119,17 @@ STARVED = {"lag_p99_ms": 900.0, "cpu_percent": 22.0, "cpu_wait_percent": 78.0}
     ],
 )
 def test_the_finding_says_why_the_loop_was_late(values: dict[str, float], words: list[str]) -> None:
-    (finding,) = found(*lines(*[values] * 4))
+    finding = told(found(*lines(*[values] * 4)), "generator_lag")
     for word in words:
         assert word in finding.text, finding.text
 
 
 def test_the_reason_is_that_of_the_marked_seconds_and_of_that_process() -> None:
     calm = {"lag_p99_ms": 5.0, "cpu_percent": 100.0, "cpu_wait_percent": 0.0}
-    (finding,) = found(
+    seen = found(
         *lines(*[calm] * 6, *[STARVED] * 4, *[calm] * 6), *lines(*[calm] * 16, source="w2")
     )
+    finding = told(seen, "generator_lag")
     assert "78 % of the time" in finding.text
     assert "22 % of a core" in finding.text
 
@@ -138,6 +156,39 @@ def test_a_master_that_computes_all_the_time_is_found_and_told_what_helps_it() -
     assert finding.text.startswith("master: the loop's lag p99")
     assert "a faster core of its own, or fewer workers" in finding.text
     assert "--processes" not in finding.text
+
+
+def use(cpu: float, wait: float) -> dict[str, float]:
+    """What one busy loop of equal priority does to a loop's lag p99 is far below its limit."""
+    return {"lag_p99_ms": 120.0, "cpu_percent": cpu, "cpu_wait_percent": wait}
+
+
+def test_a_process_that_wants_its_whole_core_and_shares_it_voids_the_run_after_3_s() -> None:
+    half = use(50.0, 50.0)
+    (finding,) = found(*lines(use(30.0, 2.0), half, half, half, half, use(30.0, 2.0)))
+    assert finding.code == "processor_starved"
+    assert finding.marks == (Mark("w1", 1.0, 5.0),)
+    assert "w1: the process wanted its whole core for 4 s and did not get it" in finding.text
+    assert "waited for a processor 50 % of the time: other processes took it" in finding.text
+    assert codes(*lines(half, half, use(30.0, 2.0), half, half)) == [], "3 s at a stretch"
+    assert codes(*lines(half, half, half, source="master")) == ["processor_starved"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        use(60.0, 40.0),
+        use(99.0, 12.0),
+        use(45.0, 49.9),
+        use(5.0, 80.0),
+        {"cpu_percent": 100.0},
+        {"cpu_wait_percent": 100.0},
+    ],
+)
+def test_a_process_that_sleeps_or_nearly_gets_its_core_is_not_starved(
+    values: dict[str, float],
+) -> None:
+    assert codes(*lines(*[values] * 10)) == []
 
 
 @pytest.mark.parametrize(
