@@ -109,7 +109,10 @@ class Recorder:
         self._pass = 0
 
     def record(self, sample: Sample) -> None:
-        """Count one request. CANCELLED counts as started only: its outcome is unknown (G10)."""
+        """Count one request. CANCELLED counts as started only: its outcome is unknown (G10).
+
+        Its corrected latency is never below its raw one, whatever start was intended.
+        """
         name, intended_us, start_us, end_us, outcome, _, size, emulated_us, _, node = sample
         second = (end_us - self._origin_us) // _SECOND_US
         bin_ = self._open
@@ -128,7 +131,8 @@ class Recorder:
         cell.raw.append(took_us)
         cell.excess.append(took_us - emulated_us if took_us > emulated_us else 0)
         if intended_us is not None:
-            cell.corrected.append(end_us - intended_us)
+            # A request that began ahead of its intended start waited for nothing.
+            cell.corrected.append(max(took_us, end_us - intended_us))
         cell.bytes += size
         counts = bin_.nodes.get(node)
         if counts is None:

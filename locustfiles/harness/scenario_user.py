@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import gevent
 from locust.env import Environment
 
 from locustfiles.harness.http import LeanHttpUser
+from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.load_side import LoadSide, first_request_delay_s
 from locustfiles.harness.pace import PacedWait, pace_of
 from results.figure import UNMET
@@ -69,6 +71,15 @@ class ScenarioUser(LeanHttpUser):
         greenlet = super().start(group)
         greenlet.rawlink(self._note_end)
         return greenlet
+
+    def stop(self, force: bool = False) -> bool:
+        """Locust's stop. An iteration that the user waits for will not come, so that what `on_stop`
+        sends must not count from its intended start. One whose time is now may still begin."""
+        intended_us = self.client.intended_us
+        if intended_us is not None and intended_us > wall_us(time.perf_counter()):
+            self.client.intended_us = None
+        stopped: bool = super().stop(force)
+        return stopped
 
     def _note_end(self, greenlet: gevent.Greenlet) -> None:
         if greenlet.exception is not None:

@@ -106,6 +106,13 @@ def test_corrected_latency_exists_only_with_an_intended_start() -> None:
     assert reports[0].endpoints["closed"].corrected is None
 
 
+def test_a_request_that_began_ahead_of_its_intended_start_is_no_faster_than_it_was() -> None:
+    _, reports = recorded(sample(1.0, 2.5, intended_s=2.3))
+    endpoint = reports[0].endpoints["GET /a"]
+    assert endpoint.corrected is not None
+    assert endpoint.corrected.max_us == endpoint.raw.max_us == 1_500_000
+
+
 def test_only_the_open_second_is_held_back() -> None:
     recorder = Recorder(source="w1", origin_us=ORIGIN_US)
     recorder.record(sample(0.1, 0.2))

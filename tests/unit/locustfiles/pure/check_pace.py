@@ -83,6 +83,19 @@ def test_an_iteration_is_meant_to_start_a_pace_after_the_one_before_it(wait: Any
     assert late_s[3] < 0.2
 
 
+def test_what_on_stop_sends_does_not_count_from_an_iteration_that_never_came() -> None:
+    class Leaving(Asking):
+        wait_time = constant_pacing(30.0)
+
+        def on_stop(self) -> None:
+            self.client.get("/", name="/out")
+
+    samples = samples_of(Leaving, 1.0)
+    (out,) = (sample for sample in samples if sample.name == "GET /out")
+    assert out.intended_us is None
+    assert [s.name for s in samples].count("GET /first") == 1, "stopped while it waited"
+
+
 @pytest.mark.parametrize("wait", [constant(PACE_S), between(0.05, 0.1), poisson(10)])
 def test_a_user_that_thinks_has_no_intended_start(wait: Any) -> None:
     samples = samples_of(paced(wait), 0.9)
