@@ -27,6 +27,9 @@ class Unsent(StrEnum):
     """
     LATE = "late"
     """The process came to it too late: the generator stood still or had too little CPU."""
+    SESSION_LATE = "session_late"
+    """Its session was not ready in time: connecting, or `on_start`, took too long. That is up to
+    the target."""
     SESSION_FAILED = "session_failed"
     """Its session could not be made: `on_start` failed."""
     STOPPED = "stopped"
@@ -157,6 +160,7 @@ class ArrivalStats:
         """The missing ones by reason, in plain words: `12 found no session free, …`."""
         texts = {
             Unsent.NO_SESSION: "found no session free (max_sessions)",
+            Unsent.SESSION_LATE: "had a session that was not ready in time (connecting, on_start)",
             Unsent.LATE: "came too late in a generator that stood still",
             Unsent.SESSION_FAILED: "had a session whose on_start failed",
             Unsent.STOPPED: "were not begun when the run was stopped",

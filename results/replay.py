@@ -14,11 +14,11 @@ from pathlib import Path
 
 from results import stress
 from results.ad_hoc import applying, note
+from results.arrival_doubt import not_started, unaccounted
 from results.check import SHORTEST_ACHIEVED_S, Check, expanded
 from results.errors import TimelineError
 from results.evaluation import evaluate
 from results.generator import assess, worst_health
-from results.measure import Measure
 from results.statistic import WindowStats, cut
 from results.target import target_stats
 from results.timeline import EndReason, Timeline
@@ -45,12 +45,14 @@ def replay(timeline_path: Path) -> Judgement:
 
 def judge_timeline(timeline: Timeline) -> Judgement:
     """A timeline without an end is ABORTED: the process that wrote it was killed."""
-    timeline = _as_carried_out(timeline)
+    declared = timeline.plan
+    timeline = stress.with_own_capacity(_as_carried_out(timeline))
     windows = standard_windows(timeline)
     checks, left_out = _checks(timeline, windows)
     # Under stress no stair held that lacked arrivals, and the one that broke tells what it lacked.
     found = stress.findings(timeline.annotations)
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
+    arrived = stats[RUN].all_arrivals
     return judge(
         [stress.qualified(evaluate(check, stats), timeline.annotations) for check in checks],
         windows=list(stats.values()),
@@ -59,7 +61,8 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         doubts=[
             *_doubts(timeline),
             *_unanswered(timeline, stats[RUN]),
-            *([] if found else _not_started(checks, stats[RUN])),
+            *([] if found else not_started(arrived, checks, windows, timeline.plan)),
+            *unaccounted(timeline, arrived, declared),
             *untimed_doubts(timeline.annotations, checks),
         ],
         health=worst_health(timeline),
@@ -124,27 +127,6 @@ def _doubts(timeline: Timeline) -> list[str]:
             "processes may have used one name, or a report of another run came in"
         )
     return found
-
-
-def _not_started(checks: Sequence[Check], run: WindowStats) -> list[str]:
-    """Arrivals of which nobody asked how many may be missing: silence would pass for a pass."""
-    arrived = run.all_arrivals
-    if arrived is None or not arrived.missing or any(_covers_arrivals(one) for one in checks):
-        return []
-    return [
-        f"{arrived.missing:,} of {arrived.planned:,} planned arrivals were not started "
-        f"({arrived.explained()}), and no check says how many may be missing: add "
-        "unsent(at_most=…) or achieved(at_least=…)"
-    ]
-
-
-def _covers_arrivals(check: Check) -> bool:
-    """In the whole run; `achieved` of an endpoint or a cycle of its own is about users."""
-    if check.window != RUN:
-        return False
-    if check.measure is Measure.ACHIEVED:
-        return check.endpoint is None and check.mean_cycle_s is None
-    return check.measure is Measure.UNSENT
 
 
 def _unanswered(timeline: Timeline, run: WindowStats) -> list[str]:

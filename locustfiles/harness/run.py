@@ -66,7 +66,7 @@ class Run:
         """The edge of a background greenlet: a failure voids the run, its first one is logged."""
         try:
             work()
-        except Exception:
+        except (Exception, gevent.Timeout):
             self.book.failures += 1
             if self.book.failures == 1:
                 logger.exception("recording failed; the verdict will be INCONCLUSIVE")
@@ -153,7 +153,10 @@ class Run:
                 logger.error("worker %s never said that it is done: results are missing", worker)
             self._note_lost_workers()
         elif self.load_side is not None:
-            self.load_side.drain(self.runner.environment.stop_timeout or 0.0)
-            gevent.killall(self.greenlets)
-            self.load_side.finish()
-            sent[self.load_side.source] = self.load_side.recorder.sequence
+            try:
+                self.load_side.drain(self.runner.environment.stop_timeout or 0.0)
+            finally:
+                # Whatever became of its end: what was recorded is shipped.
+                gevent.killall(self.greenlets)
+                self.load_side.finish()
+                sent[self.load_side.source] = self.load_side.recorder.sequence

@@ -8,6 +8,9 @@ may be closed by the target. Life cycle of a session, which is a greenlet:
 2. serves arrivals, one at a time, waiting idle in between;
 3. ends by StopUser, by `finish`, or because `on_start` failed; `on_stop` runs, connections close.
 
+How late the generator was with an arrival is known when its session's greenlet has its turn. What
+`on_start` takes after that, to connect or to log in, is up to the target: it is no lateness.
+
 This module must not know when arrivals are due.
 """
 
@@ -24,7 +27,13 @@ import gevent
 from gevent.hub import Waiter, get_hub
 from locust import User
 from locust.env import Environment
-from locust.exception import StopTest, StopUser
+from locust.exception import (
+    InterruptTaskSet,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    StopTest,
+    StopUser,
+)
 from locust.runners import locust_exception_handler
 
 from locustfiles.harness.arrivals.arrival_user import ArrivalUser
@@ -36,7 +45,8 @@ from results.recorder import Recorder
 LATEST_START_US = 1_000_000
 """An arrival that could not be begun within a second of its time is unsent. The generator was late
 by less on any machine that keeps up (p99 below 10 ms), and by more only when it stood still: what
-it then sent in a burst would be no load that anybody planned."""
+it then sent in a burst would be no load that anybody planned. Nor is what a session could only
+begin later than that, since it was not ready: see `Unsent`."""
 
 MAX_TRACEBACKS = 20
 """Of a class's exceptions that are logged: at thousands of arrivals a second a broken task would
@@ -120,10 +130,15 @@ class SessionPool:
             self._idle.remove(session)
 
     def refuse(self, arrival: Arrival, why: Unsent) -> None:
+        """No session is to have it."""
         self.lateness.add(now_us() - arrival.intended_us)
+        self.unsent(arrival, why)
+
+    def unsent(self, arrival: Arrival, why: Unsent) -> None:
+        """Count what was refused, or not begun by the session that had it."""
         self.recorder.arrival(self.name, arrival.intended_us, unsent=why)
 
-    def failed(self, user: ArrivalUser | None, error: Exception) -> None:
+    def failed(self, user: ArrivalUser | None, error: BaseException) -> None:
         """A task, `on_start` or making the user raised: Locust is told as well, as of any user."""
         self._failed(self.kind, error)
         if user is not None:
@@ -142,11 +157,29 @@ class SessionPool:
             session.give(None)
         greenlets = [session.greenlet for session in self._sessions]
         gevent.joinall(greenlets, timeout=timeout_s)
-        gevent.killall(greenlets, block=True, timeout=KILL_TIMEOUT_S)
+        gevent.killall(greenlets, block=False)
+        # Not killall's own timeout, which it raises: what was recorded is still to be shipped.
+        gevent.joinall(greenlets, timeout=KILL_TIMEOUT_S)
+        if diehards := [greenlet for greenlet in greenlets if not greenlet.dead]:
+            logger.error(
+                "%d session(s) of %s did not end within %.0f s of being cancelled: let on_stop "
+                "be quick; what it still does is not recorded",
+                len(diehards),
+                self.name,
+                KILL_TIMEOUT_S,
+            )
+            gevent.killall(diehards, block=False)
 
 
 KILL_TIMEOUT_S = 5.0
 """For `on_stop` of sessions that were cancelled."""
+
+
+_NOT_OF_THE_SCENARIO = (gevent.GreenletExit, KeyboardInterrupt)
+"""What others raise in a session's greenlet: it is cancelled, or the whole process is."""
+
+_ENDS_OF_A_TASK = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately)
+"""Locust's own ways to leave a task early: none is an error."""
 
 
 class _Session:
@@ -169,22 +202,37 @@ class _Session:
 
     def _run(self) -> None:
         pool = self._pool
+        why = Unsent.SESSION_FAILED
         try:
+            self._take_up()
             if (user := self._made()) is not None:
                 self._live(user)
+        except gevent.GreenletExit:
+            why = Unsent.STOPPED
+            raise
         finally:
             pool.forget(self)
-            if self._arrival is not None:
+            if (arrival := self._arrival) is not None:
                 # It was given one and has not begun it.
-                why = Unsent.STOPPED if pool.is_closed else Unsent.SESSION_FAILED
-                pool.refuse(self._arrival, why)
+                if why is Unsent.STOPPED and _is_too_late(arrival):
+                    why = Unsent.SESSION_LATE
+                pool.unsent(arrival, why)
+
+    def _take_up(self) -> None:
+        """Its turn has come to begin with what it was given, unless the generator missed it."""
+        if (arrival := self._arrival) is None:
+            return
+        self._pool.lateness.add(now_us() - arrival.intended_us)
+        if _is_too_late(arrival):
+            self._arrival = None
+            self._pool.unsent(arrival, Unsent.LATE)
 
     def _made(self) -> ArrivalUser | None:
         try:
             return self._pool.kind(self._pool.environment)
-        except StopTest:
+        except (StopTest, *_NOT_OF_THE_SCENARIO):
             raise
-        except Exception as error:
+        except BaseException as error:
             # An edge, as below: what a scenario's own code raises is counted.
             self._pool.failed(None, error)
             return None
@@ -200,11 +248,11 @@ class _Session:
                 user.on_stop()  # type: ignore[no-untyped-call]
                 raise
             user.on_stop()  # type: ignore[no-untyped-call]
-        except (StopUser, gevent.GreenletExit):
+        except StopUser:
             pass
-        except StopTest:
+        except (StopTest, *_NOT_OF_THE_SCENARIO):
             raise
-        except Exception as error:
+        except BaseException as error:
             pool.failed(user, error)
         finally:
             user.client.close()
@@ -220,27 +268,33 @@ class _Session:
             pool.put_back(self)
             if self._waiter.get() is None:
                 return
+            self._take_up()
 
     def _serve(self, user: ArrivalUser, arrival: Arrival) -> None:
         pool, self._arrival = self._pool, None
-        late_us = now_us() - arrival.intended_us
-        if pool.is_closed:
-            pool.refuse(arrival, Unsent.STOPPED)
+        if _is_too_late(arrival):
+            pool.unsent(arrival, Unsent.SESSION_LATE)
             return
-        if late_us > LATEST_START_US:
-            pool.refuse(arrival, Unsent.LATE)
-            return
-        pool.lateness.add(late_us)
         pool.recorder.arrival(pool.name, arrival.intended_us)
         try:
             user.serve(arrival.index, arrival.intended_us)
         except (StopUser, StopTest):
             pool.recorder.arrival_done(pool.name, now_us())
             raise
-        except Exception as error:
-            # The edge: a task's own exception ends the task, as in Locust, not the session.
+        except _ENDS_OF_A_TASK:
+            pass
+        except _NOT_OF_THE_SCENARIO:
+            # It is cancelled, and never completes.
+            raise
+        except BaseException as error:
+            # The edge: a task's own exception ends the task, as in Locust, not the session. Also
+            # one that is no Exception: a gevent.Timeout would end the session in silence.
             pool.failed(user, error)
         pool.recorder.arrival_done(pool.name, now_us())
+
+
+def _is_too_late(arrival: Arrival) -> bool:
+    return now_us() - arrival.intended_us > LATEST_START_US
 
 
 def now_us() -> int:

@@ -154,12 +154,15 @@ class Worker:
         load_side, self._load_side = self._load_side, None
         if load_side is None:
             return
-        load_side.drain(self._environment.stop_timeout)
-        if self._shipping is not None:
-            self._shipping.kill()
-        load_side.finish()
-        load_side.detach(self._environment)
-        self._say_finished(load_side.plan.run_id, load_side.recorder.sequence)
+        try:
+            load_side.drain(self._environment.stop_timeout)
+        finally:
+            # Whatever became of its end: what was recorded is shipped.
+            if self._shipping is not None:
+                self._shipping.kill()
+            load_side.finish()
+            load_side.detach(self._environment)
+            self._say_finished(load_side.plan.run_id, load_side.recorder.sequence)
 
     def _fence(self) -> None:
         self._crew.fence()

@@ -8,10 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import pytest
 from locust import task
 from locust.env import Environment
-from locust.exception import StopUser
+from locust.exception import (
+    InterruptTaskSet,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    StopUser,
+)
 
+from locustfiles.harness.arrivals import session_pool
 from locustfiles.harness.arrivals.arrival_user import ArrivalUser
 from locustfiles.harness.arrivals.own_share import OwnShare, WholeShare
 from locustfiles.harness.arrivals.scheduler import Scheduler, sequence_of
@@ -281,16 +288,40 @@ def test_what_is_in_flight_may_end_within_the_timeout() -> None:
     assert process.end(timeout_s=5.0) == ArrivalSecond(started=10, completed=10)
 
 
-def test_a_session_that_is_not_ready_in_time_leaves_its_arrival_late() -> None:
-    def slow(user: Visitor) -> None:
-        gevent.sleep(1.2)
+def logs_in_for(seconds: float) -> Callable[[Visitor], None]:
+    def on_start(user: Visitor) -> None:
+        gevent.sleep(seconds)
 
-    kind = visitor(on_start=slow, max_sessions=1)
-    process = Process(kind, steady(per_s(10), 1.6))
+    return on_start
+
+
+def test_a_session_that_is_not_ready_in_time_is_no_lateness_of_the_generator() -> None:
+    kind = visitor(on_start=logs_in_for(1.2), max_sessions=1)
+    process = Process(kind, steady(per_s(5), 1.6))
     process.until(1.7)
+    lateness = process.scheduler.lateness.take()
     found = process.end()
-    assert found.unsent["late"] == 1, "the one that the session was made for"
-    assert found.started == len(kind.served)
+    assert found.unsent["session_late"] == 1, "the one that the session was made for"
+    assert "late" not in found.unsent
+    assert found.started == len(kind.served) >= 1, "those after it"
+    assert lateness is not None and lateness[1] < 1_000, "the target's time is not in it"
+
+
+def test_what_was_handed_over_before_the_end_may_begin_a_second_after_its_time() -> None:
+    kind = visitor(on_start=logs_in_for(0.4))
+    process = Process(kind, steady(per_s(20), 0.3))
+    process.until(0.31)
+    assert process.end(timeout_s=5.0) == ArrivalSecond(started=6, completed=6)
+
+
+def test_a_session_that_is_cancelled_before_it_is_ready_says_what_kept_its_arrival() -> None:
+    kind = visitor(on_start=logs_in_for(30))
+    process = Process(kind, steady(per_s(20), 0.2))
+    process.until(0.25)
+    assert process.end(timeout_s=0.1).unsent == {"stopped": 4}
+    process = Process(kind, steady(per_s(20), 0.2))
+    process.until(0.25)
+    assert process.end(timeout_s=1.3).unsent == {"session_late": 4}
 
 
 def test_a_broken_sequence_voids_the_run_instead_of_ending_it_in_silence() -> None:
@@ -317,6 +348,65 @@ def test_making_a_user_may_fail_too() -> None:
     found = process.end()
     assert found.unsent == {"session_failed": 4}
     assert process.side.user_errors == 4
+
+
+@pytest.mark.parametrize("error", [gevent.Timeout(0.01), SystemExit(1), KeyError("seeded")])
+def test_whatever_a_task_raises_is_counted_and_ends_the_task_alone(error: BaseException) -> None:
+    def fail(user: Visitor) -> None:
+        if user.arrival == 1:
+            raise error
+
+    kind = visitor(max_sessions=1)
+    kind.tasks = [fail]
+    process = Process(kind, steady(per_s(20), 0.2))
+    process.until(0.3)
+    found = process.end()
+    assert found == ArrivalSecond(started=4, completed=4)
+    assert process.side.user_errors == 1
+    assert kind.ended == [0], "the session lives on"
+
+
+def test_a_timeout_that_strikes_outside_of_a_task_is_counted_too() -> None:
+    def on_start(user: Visitor) -> None:
+        raise gevent.Timeout(0.01)
+
+    kind = visitor(on_start=on_start)
+    process = Process(kind, steady(per_s(20), 0.2))
+    process.until(0.3)
+    assert process.end().unsent == {"session_failed": 4}
+    assert process.side.user_errors == 4
+
+
+@pytest.mark.parametrize(
+    "leave", [RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet], ids=lambda e: e.__name__
+)
+def test_locusts_ways_to_leave_a_task_are_no_errors(leave: type[Exception]) -> None:
+    def go(user: Visitor) -> None:
+        raise leave
+
+    kind = visitor(max_sessions=1)
+    kind.tasks = [go]
+    process = Process(kind, steady(per_s(20), 0.2))
+    process.until(0.3)
+    assert process.end() == ArrivalSecond(started=4, completed=4)
+    assert process.side.user_errors == 0
+    assert kind.ended == [0], "the session lives on"
+
+
+def test_an_on_stop_that_takes_too_long_does_not_keep_the_end_from_coming(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(session_pool, "KILL_TIMEOUT_S", 0.2)
+
+    def linger(user: Visitor) -> None:
+        gevent.sleep(30)
+
+    kind = visitor(takes_s=30.0, on_stop=linger)
+    process = Process(kind, steady(per_s(20), 0.2))
+    process.until(0.25)
+    assert process.end(timeout_s=0.1) == ArrivalSecond(started=4, completed=0)
+    assert "4 session(s) of Visitor did not end" in caplog.text
+    poll(lambda: process.scheduler.figures()["sessions"] == 0)
 
 
 def test_an_exception_of_on_stop_is_counted() -> None:
