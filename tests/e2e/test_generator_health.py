@@ -106,6 +106,31 @@ def test_a_starved_generator_is_inconclusive_and_says_why(tmp_path: Path) -> Non
     assert "unfit" in done.stdout
 
 
+@pytest.mark.skipif(not COUNTS_WAITS, reason="the kernel does not count waits for a processor")
+def test_a_generator_that_shares_the_core_it_needs_with_one_other_is_inconclusive(
+    tmp_path: Path,
+) -> None:
+    """Of equal priority: each has half of it, and the loop is late by less than its limit."""
+    ours, theirs = PROCESSORS[0], PROCESSORS[-1]
+    # 400 tasks a second of 2 ms and a request are a core, of 20 users that can wait for each other.
+    environment = {"UNFIT_USERS": "20", "UNFIT_PACE_S": "0.05", "UNFIT_SECONDS": "5"}
+    with (
+        small_target(theirs) as url,
+        Run(tmp_path / "runs", "--host", url, locustfile=UNFIT, environment=environment) as started,
+    ):
+        wait_until(lambda: elapsed_s(started) >= 0.5, "the run never began")
+        pin(started.process.pid, ours)
+        with foreign_load([ours], share=1):
+            wait_until(lambda: elapsed_s(started) >= 6, "time stood still")
+        done = started.finish()
+    assert done.exit_code == 3, done.stdout + done.stderr
+    text = findings(done)["processor_starved local"]
+    assert "the process wanted its whole core" in text
+    assert "other processes took it" in text
+    assert text in done.verdict["reasons"]
+    assert marks(done, "phase:middle", "processor_starved")
+
+
 def test_every_process_says_every_second_how_it_does_until_the_run_ends(tmp_path: Path) -> None:
     # As many users as those that starve above.
     done = run(tmp_path / "runs", *TWO, locustfile=UNFIT, environment={"UNFIT_USERS": "200"})

@@ -28,6 +28,7 @@ from shapes.profile import sequence, steady
 UNFIT = os.environ.get("UNFIT", "")
 USERS = int(os.environ.get("UNFIT_USERS", "10"))
 SECONDS = float(os.environ.get("UNFIT_SECONDS", "2"))
+PACE_S = float(os.environ.get("UNFIT_PACE_S", "1"))
 COMPUTE_S = 0.002
 
 LEFT_OPEN: list[int] = []
@@ -43,7 +44,7 @@ class UnfitShape(PhasedShape):
 
 
 class ComputingUser(FoundationUser):
-    wait_time = constant_pacing(1.0)
+    wait_time = constant_pacing(PACE_S)
 
     @task
     def ask(self) -> None:
@@ -107,7 +108,7 @@ strap_in(
         cluster=Cluster(roles=(("app",),)),
         users=(ComputingUser,),
         shape=UnfitShape,
-        mean_cycle_s=1.0,
+        mean_cycle_s=PACE_S,
         checks=(error_rate(below=0.001),),
         source_dir=Path(__file__).parent,
         stop_timeout_s=5.0,
