@@ -14,9 +14,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+
+import psutil
 
 from tests.bench import client_cpu
 
@@ -72,8 +75,17 @@ def measure() -> list[Measured]:
         cores = sorted(os.sched_getaffinity(0))
         with client_cpu.responder(cores) as port, tempfile.TemporaryDirectory() as folder:
             command, count = tools[name](path, port, Path(folder))
+            before = _port_mappers()
             results.append(_run(name, ["taskset", "-c", str(cores[0]), *command], count))
+            # Erlang's port mapper, which tsung starts, would outlive it.
+            for mapper in _port_mappers() - before:
+                with suppress(psutil.NoSuchProcess):
+                    mapper.terminate()
     return results
+
+
+def _port_mappers() -> set[psutil.Process]:
+    return {one for one in psutil.process_iter(["name"]) if one.info["name"] == "epmd"}
 
 
 def _run(tool: str, command: Sequence[str], count: Callable[[str], int]) -> Measured:
