@@ -1,11 +1,11 @@
 """A target that answers at once, but stands still for a while, and tells what it was asked.
 
-python -m tests.e2e.freezing_target AT_S FOR_S [ANSWER_S]
+python -m tests.e2e.freezing_target AT_S FOR_S [ANSWER_S [BACKLOG]]
 
 Prints its URL. From AT_S seconds after the first request on `/a/…` it does nothing at all for FOR_S
-seconds, as a process in a long collection of garbage: connections are accepted by the kernel, and
-nobody reads. ANSWER_S is what each answer on `/a/…` takes otherwise. When its standard input ends
-it prints the paths that it was asked for on `/a/…`, one a line, and ends.
+seconds, as a process in a long collection of garbage: connections are accepted by the kernel, up to
+BACKLOG of them, and nobody reads. ANSWER_S is what each answer on `/a/…` takes otherwise. When its
+standard input ends it prints the paths that it was asked for on `/a/…`, one a line, and ends.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Connection(asyncio.Protocol):
                 self._transport.write(ANSWER)
 
 
-async def serve(target: Target) -> None:
+async def serve(target: Target, backlog: int) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(target), "127.0.0.1", 0, backlog=BACKLOG)
+    server = await loop.create_server(lambda: Connection(target), "127.0.0.1", 0, backlog=backlog)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
@@ -67,4 +67,5 @@ async def serve(target: Target) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Target(*(float(each) for each in [*sys.argv[1:], "0"][:3]))))
+    at_s, for_s, answer_s, backlog = [*sys.argv[1:], *("0", str(BACKLOG))[len(sys.argv) - 3 :]]
+    asyncio.run(serve(Target(float(at_s), float(for_s), float(answer_s)), int(backlog)))

@@ -41,13 +41,15 @@ class Target:
 
 
 @contextmanager
-def freezing_target(at_s: float = 0, for_s: float = 0, answer_s: float = 0) -> Iterator[Target]:
+def freezing_target(
+    at_s: float = 0, for_s: float = 0, answer_s: float = 0, backlog: int = 4096
+) -> Iterator[Target]:
     """It has ended when the block ends."""
     command = [
         sys.executable,
         "-m",
         "tests.e2e.freezing_target",
-        *map(str, (at_s, for_s, answer_s)),
+        *map(str, (at_s, for_s, answer_s, backlog)),
     ]
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -136,6 +138,25 @@ def test_a_freeze_of_five_seconds_is_in_the_corrected_latency_and_nothing_is_lef
     assert target.indices == list(range(800)), "each was sent once"
     assert "corrected p50 ms" in done.stdout
     assert re.search(r"arrivals \d+/s, sessions \d+ of \d+ busy, unsent 0", done.stdout)
+
+
+def test_a_target_that_accepts_no_connection_is_not_taken_for_a_generator_that_stood_still(
+    tmp_path: Path,
+) -> None:
+    with freezing_target(at_s=1, for_s=4, backlog=100) as target:
+        done = open_run(tmp_path, target, RATE=100, S=7)
+    assert done.exit_code == 1, told(done)
+    assert done.verdict["generator"]["findings"] == []
+    counts = arrivals(done)
+    assert counts["planned"] == counts["offered"] == 700
+    # Those that came when its queue was full: it holds about a second of four, and what is opened
+    # in the last second may be in time.
+    assert counts["unsent_by_reason"].keys() == {"session_late"}
+    assert 100 <= counts["unsent"] <= 320
+    assert "had a session that was not ready in time" in told(done)
+    assert done.window("run")["total"]["corrected_ms"]["p99"] > 3_000
+    worst = max(line["values"].get("lateness_max_ms", 0) for line in done.timeline("health"))
+    assert worst < 1_000, "the generator itself was in time"
 
 
 def test_what_finds_no_session_is_unsent_and_counted_exactly(tmp_path: Path) -> None:

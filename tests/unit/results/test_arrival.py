@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from results.absence import Absence
 from results.arrival import ArrivalSecond, ArrivalStats, Unsent, together
 from results.check import Check, achieved, error_rate, unsent
 from results.errors import TimelineError
@@ -36,12 +37,23 @@ PLAN = Plan(
 
 
 def recorded(
-    *, leave_out: int = 0, refused: int = 0, why: Unsent = Unsent.NO_SESSION
+    *,
+    leave_out: int = 0,
+    refused: int = 0,
+    why: Unsent = Unsent.NO_SESSION,
+    twice: int = 0,
+    unfinished: int = 0,
 ) -> tuple[SecondReport, ...]:
-    """PLAN, but the last `leave_out` are not offered, and `refused` before them unsent."""
+    """PLAN, but the last `leave_out` are not offered, and `refused` before them unsent.
+
+    The first `twice` come two times, and the first `unfinished` never end.
+    """
     recorder = Recorder(source="w1", origin_us=0)
     starts = [s + n / count for s, count in enumerate(PLAN.arrivals["Buyer"]) for n in range(count)]
     offered = starts[: len(starts) - leave_out]
+    for start_s in starts[:twice]:
+        recorder.arrival("Buyer", round(start_s * 1e6))
+        recorder.arrival_done("Buyer", round(start_s * 1e6) + 10_000)
     for number, start_s in enumerate(offered):
         start_us = round(start_s * 1e6)
         if number >= len(offered) - refused:
@@ -49,7 +61,8 @@ def recorded(
             continue
         recorder.arrival("Buyer", start_us)
         recorder.record(replace_intended(start_s))
-        recorder.arrival_done("Buyer", start_us + 10_000)
+        if number >= unfinished:
+            recorder.arrival_done("Buyer", start_us + 10_000)
     recorder.close()
     return tuple(report for report in recorder.reports() if report is not None)
 
@@ -188,11 +201,23 @@ def test_an_open_load_that_was_started_whole_achieves_its_plan_without_a_mean_cy
     assert (result.value, result.samples) == (1.0, 24)
 
 
-def test_arrivals_that_found_no_session_fail_the_target() -> None:
+@pytest.mark.parametrize(
+    ("why", "says"),
+    [
+        (Unsent.NO_SESSION, "3 found no session free"),
+        (Unsent.SESSION_LATE, "3 had a session that was not ready in time"),
+    ],
+)
+def test_arrivals_that_the_target_kept_from_starting_fail_it(why: Unsent, says: str) -> None:
     for check in (achieved(at_least=0.95), unsent(at_most=0.05)):
-        judgement = judged(check, refused=3)
+        judgement = judged(check, refused=3, why=why)
         assert judgement.verdict is Verdict.FAIL
-        assert any("3 found no session free" in reason for reason in judgement.reasons)
+        assert any(says in reason for reason in judgement.reasons)
+
+
+def test_every_reason_has_its_words() -> None:
+    for why in Unsent:
+        assert ArrivalStats(9, 2, 2, {why.value: 7}).explained().startswith("7 ")
 
 
 @pytest.mark.parametrize("why", [Unsent.LATE, Unsent.SESSION_FAILED, Unsent.STOPPED])
@@ -237,6 +262,57 @@ def test_a_check_of_one_phase_or_of_an_endpoint_does_not_cover_the_run() -> None
         achieved(at_least=0.5, window="phase:slow"),
     ):
         assert judged(check, refused=1).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("make", [unsent, achieved], ids=lambda make: make.__name__)
+def test_checks_of_every_phase_cover_the_run_and_those_of_some_do_not(make: Any) -> None:
+    def verdict_of(*windows: str, plan: Plan = PLAN) -> Judgement:
+        limit: Any = {"at_most": 0.5} if make is unsent else {"at_least": 0.5}
+        checks = [make(**limit, window=window) for window in windows]
+        return judge_timeline(open_run([error_rate(below=0.1), *checks], plan=plan, refused=1))
+
+    assert verdict_of("phase:slow", "phase:quick").verdict is Verdict.PASS
+    one = verdict_of("phase:quick")
+    assert one.verdict is Verdict.INCONCLUSIVE
+    assert any("how many may be missing in all of the run" in reason for reason in one.reasons)
+    if make is unsent:
+        assert verdict_of("phase:*").verdict is Verdict.PASS
+    gap = replace(PLAN, phases=(PlannedPhase("slow", 0, 1), PlannedPhase("quick", 2, 4)))
+    assert verdict_of("phase:*", plan=gap).verdict is Verdict.INCONCLUSIVE, "second 1 is in none"
+
+
+def test_arrivals_that_were_sent_twice_are_not_hidden_by_others_that_are_missing() -> None:
+    judgement = judged(unsent(at_most=0.5), twice=2, leave_out=2)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    (reason,) = [one for one in judgement.reasons if "beyond the plan" in one]
+    assert reason.startswith("2 arrival(s) of Buyer") and "second 0 (4, planned 2)" in reason
+    assert any(
+        "2 planned arrival(s) of Buyer were offered by nobody" in one for one in judgement.reasons
+    )
+
+
+def test_arrivals_beyond_the_plan_are_told_also_where_a_worker_was_lost() -> None:
+    away = Absence("w2", heard_s=1, taken_s=3, share=0.5, others=1, unreported_s=1).lines()
+    made = open_run([unsent(at_most=0.5)], twice=1, leave_out=1)
+    judgement = judge_timeline(replace(made, health=(*made.health, *away)))
+    told = "\n".join(judgement.reasons)
+    assert "beyond the plan" in told
+    assert "offered by nobody" not in told, "the worker's finding says so"
+
+
+def test_a_plan_that_a_check_has_ended_is_compared_as_far_as_it_went() -> None:
+    made = open_run([unsent(at_most=0.5)], leave_out=5)
+    assert made.end is not None
+    ended = replace(made, end=replace(made.end, plan_ends_s=3.5))
+    assert judge_timeline(ended).verdict is Verdict.PASS
+    early = replace(made, end=replace(made.end, plan_ends_s=3.0))
+    assert judge_timeline(early).verdict is Verdict.PASS, "those after it were on their way"
+
+
+def test_a_started_arrival_that_never_ends_is_no_silent_pass() -> None:
+    judgement = judged(unsent(at_most=0), unfinished=3)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reasons[0].startswith("3 of 24 started arrivals never completed")
 
 
 def test_no_arrival_planned_is_no_pass_of_unsent() -> None:

@@ -9,12 +9,15 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import msgpack
 import pytest
 from locust.env import Environment
 
+from locustfiles.harness.arrivals.lateness import Lateness
 from locustfiles.harness.console import Console
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.clock import wall_us
@@ -25,6 +28,7 @@ from locustfiles.harness.limit import (
 )
 from locustfiles.harness.load_side import SAMPLE_SINK, LoadSide, first_request_delay_s
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
+from locustfiles.harness.run import Run
 from locustfiles.harness.run_book import Moment
 from locustfiles.harness.scenario import Cluster
 from locustfiles.harness.target.target import Node, with_role
@@ -68,6 +72,36 @@ def test_the_target_role_picks_nodes_and_falls_back_to_all() -> None:
     plan = plan_beginning_in(1)
     assert plan.urls_with_role("app") == ("http://127.0.0.1:2", "http://127.0.0.1:3")
     assert with_role(NODES, "analytics") == NODES
+
+
+class Stuck:
+    """Arrivals whose sessions do not end."""
+
+    lateness = Lateness()
+
+    def figures(self) -> dict[str, float]:
+        return {}
+
+    def close(self) -> None: ...
+
+    def finish(self, timeout_s: float) -> None:
+        raise gevent.Timeout(timeout_s)
+
+
+def test_what_was_recorded_is_shipped_also_when_the_arrivals_do_not_end() -> None:
+    shipped: list[str] = []
+    environment = Environment()
+    run: Any = Run("run", None, None, environment.create_local_runner(), lambda: 0)  # type: ignore[arg-type]
+    run.book = SimpleNamespace(failures=0)
+    run.load_side = side = load_side(
+        plan_beginning_in(-2), lambda kind, report: shipped.append(kind)
+    )
+    side.arrivals = Stuck()
+    side.observe("seen", 1)
+    sent: dict[str, int] = {}
+    run.guarded(lambda: run.collect(1.0, sent))
+    assert shipped == ["second"] and sent == {"local": 1}
+    assert run.book.failures == 1, "and the run is void"
 
 
 def test_first_requests_are_centred_on_the_step() -> None:

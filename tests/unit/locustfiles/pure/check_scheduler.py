@@ -148,8 +148,9 @@ def test_every_arrival_is_served_once_and_in_order_by_the_session_that_is_still_
     found = process.end()
     assert found == ArrivalSecond(started=25, completed=25)
     assert indices(kind) == list(range(25))
-    assert len({number for _, number in kind.served}) == 1, "one session was enough"
-    assert kind.ended == [0]
+    ((_, most),) = Counter(number for _, number in kind.served).most_common(1)
+    assert most >= 20, "a machine that stands still a moment needs another session for that moment"
+    assert sorted(kind.ended) == sorted({number for _, number in kind.served})
 
 
 def test_none_starts_before_its_time_and_lateness_is_measured() -> None:

@@ -10,7 +10,7 @@ import pytest
 from locust.runners import STATE_INIT, STATE_RUNNING
 
 from locustfiles.harness.distribution.beat import ANSWER
-from locustfiles.harness.distribution.worker import Worker
+from locustfiles.harness.distribution.worker import FINISHED, Worker
 from locustfiles.harness.http.clock import own_wall_us, shift
 from tests.unit.locustfiles.pure.check_crew import worker_runner
 
@@ -54,6 +54,34 @@ def test_a_run_that_is_over_at_the_master_ends_here_once(master_runs: str | None
         master.answers(master_runs)
         assert master.stops == 1
         assert master.runner.worker_state == STATE_INIT, "or the next run would not begin"
+    finally:
+        master.runner.greenlet.kill()
+        shift(0)
+
+
+def test_a_worker_ships_and_says_that_it_is_done_also_when_its_arrivals_do_not_end() -> None:
+    master = Master()
+    did: list[str] = []
+
+    def stuck(timeout_s: float) -> None:
+        raise gevent.Timeout(timeout_s)
+
+    in_run: Any = SimpleNamespace(
+        plan=SimpleNamespace(run_id="one"),
+        recorder=SimpleNamespace(sequence=3),
+        drain=stuck,
+        finish=lambda: did.append("shipped"),
+        detach=lambda environment: did.append("detached"),
+    )
+    master.worker._load_side = in_run
+    said: list[tuple[str, Any]] = []
+    master.runner.send_message = lambda kind, data: said.append((kind, data))
+    try:
+        with pytest.raises(gevent.Timeout):
+            master.worker.finish()
+        assert did == ["shipped", "detached"]
+        ((kind, data),) = said
+        assert kind == FINISHED and (data["run_id"], data["sent"]) == ("one", 3)
     finally:
         master.runner.greenlet.kill()
         shift(0)
