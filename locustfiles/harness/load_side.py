@@ -35,7 +35,9 @@ from locustfiles.harness.target.allowed_target import Allowance
 from locustfiles.harness.target.guarded_resolver import GuardedResolver
 from results.health import OPEN_SOCKETS, RECONNECTS, USER_ERRORS, USERS
 from results.recorder import Recorder
+from results.stress import CAPACITY
 from results.untimed import UNTIMED
+from shapes.locust_shape import PhasedShape
 
 ENVIRONMENT_ATTRIBUTE = "foundation_load_side"
 SAMPLE_SINK = "sample_sink"
@@ -103,6 +105,7 @@ class LoadSide:
         self.arrivals: Arriving | None = None
         self.unmet: set[str] = set()
         self.shared: dict[str, Any] = {}
+        self._is_stress = False
         self._worker_index = worker_index
         self._user_numbers = itertools.count()
         self._users = users
@@ -125,6 +128,8 @@ class LoadSide:
         # Streams differ by worker: forked workers inherit one state of the global generator.
         random.seed(f"{self.plan.seed}:{self._worker_index}")
         setattr(environment, ENVIRONMENT_ATTRIBUTE, self)
+        shape = environment.shape_class
+        self._is_stress = isinstance(shape, PhasedShape) and shape.until is not None
         # What is alive now stays so; with thousands of users a full collection is a stall of the
         # generator that the target's latency would be blamed for.
         gc.collect()
@@ -168,7 +173,14 @@ class LoadSide:
         return self.plan.phase_at(self.elapsed_s())
 
     def observe(self, name: str, value: float) -> None:
-        """Record one value of a figure, now."""
+        """Record one value of a figure, now.
+
+        Raises ValueError for `capacity` where the shape has an `until`, which finds that figure.
+        """
+        if self._is_stress and name == CAPACITY:
+            raise ValueError(
+                f"the figure {CAPACITY!r} is what the shape's `until` finds: use another name"
+            )
         self.recorder.observe(name, value, wall_us(time.perf_counter()))
 
     def user_failed(self, kind: type[User], error: BaseException) -> None:

@@ -94,7 +94,7 @@ class RunBook:
         self._elapsed_s = elapsed_s
         self._fixed_users = fixed_users
         self._stress = stress
-        self._found: Found | None = None
+        self._is_limit_told = False
         self._plan_ends_s: float | None = None
         self._arrivals = ArrivalsSoFar() if plan is not None and plan.arrivals else None
         self._ended_by_second: dict[int, int] = {}
@@ -193,13 +193,16 @@ class RunBook:
         self._health(Health(t_s, OWNER, {WORKERS_LOST: len(self._lost)}))
 
     def limit_found(self) -> str | None:
-        """What the shape's check has found, once, when it broke; to be asked once a second."""
-        if self._stress is None or self._found is not None:
+        """What the shape's check has found so far, once, when it broke; to be asked once a second.
+
+        What it has found in the end is written then: requests may still be under way.
+        """
+        if self._stress is None or self._is_limit_told:
             return None
         found = self._stress.step(self._elapsed_s())
         if found is None:
             return None
-        self._conclude(found)
+        self._is_limit_told = True
         return found.text
 
     def plan_ends(self, at_s: float) -> float:
@@ -208,7 +211,6 @@ class RunBook:
         return self._plan_ends_s
 
     def _conclude(self, found: Found) -> None:
-        self._found = found
         t_s = round(self._elapsed_s(), 3)
         self._write(self._timeline.annotation, Annotation(t_s, found.label, found.text))
         assert self._profile is not None, "stairs are of a plan"
@@ -220,8 +222,7 @@ class RunBook:
         """Write the end. `sent` is how many second reports each load side *says* it has sent."""
         t_s = round(self._elapsed_s(), 3)
         if self._stress is not None:
-            if self._found is None:
-                self._conclude(self._stress.close(t_s))
+            self._conclude(self._stress.close(t_s))
             sent = {**sent, OWNER: 1}
         if self.failures:
             self._health(Health(t_s, OWNER, {RECORDER_FAILURES: self.failures}))

@@ -20,6 +20,8 @@ from typing import NoReturn
 from locust import LoadTestShape, User
 from locust.util.load_locustfile import load_locustfile
 
+from locustfiles.harness.arrivals.open_load import require_sound_arrivals
+from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.options import scale
 from results.verdict import ExitCode
 from shapes.locust_shape import PhasedShape
@@ -70,6 +72,11 @@ def sketch_of(path: Path, time_scale: float = 1.0, load_scale: float = 1.0) -> S
             f"--time-scale {time_scale:g} with --load-scale {load_scale:g} does not fit "
             f"{type(shape).__name__} ({error}): use factors nearer to 1"
         ) from None
+    try:
+        # What a run refuses is not drawn as if it would be carried out.
+        require_sound_arrivals(shape.plan, users)
+    except BadConfiguration as error:
+        raise CannotShow(f"{path}: {error}") from None
     notes = _notes(shape, time_scale, load_scale)
     return Sketch.of(type(shape).__name__, shape.plan, notes)
 

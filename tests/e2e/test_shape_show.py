@@ -202,6 +202,10 @@ BAD = {
     "exits": (SHAPE + "raise SystemExit(7)\n", "SystemExit: 7"),
     "no_profile": (SHAPE.replace("profile = steady(5, 60)", "pass"), "the shape has no profile"),
     "misfit": (SHAPE.replace("profile = steady(5, 60)", "profiles = {}"), "Visitor has no profile"),
+    "no_arrivals": (
+        SHAPE.replace("import steady", "import per_s, steady").replace("5, 60", "per_s(5), 60"),
+        "Visitor has a profile of arrivals per second, but is no ArrivalUser: make ArrivalUser its",
+    ),
     "nul": ("\0", "cannot be loaded"),
     "too_short": (SHAPE, "--time-scale 1e-09 with --load-scale 1 does not fit Plan"),
 }

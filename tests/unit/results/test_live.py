@@ -7,7 +7,7 @@ import pytest
 from results.check import Check, achieved, error_rate, errors, figure, latency, mean_latency
 from results.check import requests as count_of_requests
 from results.evaluation import Status
-from results.live import GRACE_S, Frontier, LiveCheck, require_live
+from results.live import GRACE_S, Frontier, LiveCheck, Pulse, require_live
 from results.sample import Outcome, Sample
 from results.windows import Window, interval
 from tests.unit.results.builder import reports, request
@@ -161,3 +161,55 @@ def test_no_second_is_complete_before_it_is_over() -> None:
     frontier = Frontier()
     frontier.note(reports([request(9.5)])[0])
     assert frontier.complete_s(9.6) == 9
+
+
+def pulse(ended: dict[int, int]) -> Pulse:
+    made = Pulse()
+    for second, count in ended.items():
+        made.add(second, count)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("ended", "is_lost"),
+    [
+        ({7: 4, 8: 4, 9: 4}, True),
+        ({7: 4, 8: 4, 9: 4, 11: 1}, False),
+        ({7: 1, 8: 1, 9: 1}, False),
+        ({9: 100}, False),
+        ({2: 9, 7: 4, 8: 4, 9: 4}, False),
+        ({}, False),
+    ],
+)
+def test_a_silence_says_something_after_a_flow_and_beyond_pauses_of_before(
+    ended: dict[int, int], is_lost: bool
+) -> None:
+    assert pulse(ended).is_lost(13, from_s=10, flow_from_s=0, least_s=3) is is_lost
+
+
+def test_a_silence_counts_from_the_stairs_begin_and_a_flow_from_where_it_is_sought() -> None:
+    made = pulse({5: 9, 6: 9, 7: 9})
+    assert not made.is_lost(12, from_s=10, flow_from_s=0, least_s=3)
+    assert made.is_lost(13, from_s=10, flow_from_s=0, least_s=3)
+    assert not made.is_lost(13, from_s=10, flow_from_s=6, least_s=3)
+
+
+def test_failures_beside_quick_answers_are_of_the_window_only_where_they_must_be() -> None:
+    """Five that began in the window and five after it ended in second 20, some of them refused."""
+
+    def whole(refused: int) -> int:
+        samples = [request(19.99, 20, outcome=Outcome.REFUSED) for _ in range(refused)]
+        samples += [request(19.99, 20) for _ in range(5 - refused)]
+        samples += [request(20.5, 10, outcome=Outcome.REFUSED) for _ in range(5)]
+        made = live(errors(at_most=100), [*each_second(10, 18, 1), *samples])
+        return int(made.whole_result().value or 0)
+
+    assert [whole(0), whole(2), whole(5)] == [0, 2, 5]
+
+
+def test_long_answers_that_a_node_declared_as_emulated_are_no_excess() -> None:
+    held = [request(18.5, 4_000, emulated_ms=4_000) for _ in range(50)]
+    for series, status in (("excess", Status.PASS), ("raw", Status.FAIL)):
+        check = latency(quantile=0.5, below_ms=100, series=series)
+        made = live(check, [*each_second(10, 18, 2), *held])
+        assert made.whole_result().status is status

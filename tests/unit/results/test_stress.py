@@ -11,6 +11,7 @@ from results.arrival import Unsent
 from results.check import Check, error_rate, errors, figure, latency, requests
 from results.errors import TimelineError
 from results.evaluation import Status
+from results.figure import Figure
 from results.recorder import Recorder
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample
@@ -102,13 +103,108 @@ def test_two_seconds_of_failures_break_no_check_of_latency() -> None:
     assert steps(stress(), samples, until_s=31) == [None] * 31
 
 
-def test_a_target_that_answers_nothing_breaks_at_its_stairs_end() -> None:
+def test_a_target_that_answers_nothing_breaks_after_three_seconds_of_it() -> None:
     second, found = first_found(steps(stress(), each_second(0, 9), until_s=30))
-    assert second == 23, "the reports that never come are awaited for three seconds"
-    assert found.text.endswith("broke at 200 users (no raw latency)")
-    none = stress(errors())
-    _, found = first_found(steps(none, each_second(0, 9), until_s=30))
-    assert found.text.endswith("broke at 200 users (no request ended)")
+    assert second == 16, "the reports that never come are awaited for three seconds"
+    assert found.text.endswith("broke at 200 users (no request ended for 3 s, after 3 of 10 s)")
+
+
+def test_a_target_that_never_answered_breaks_at_the_first_stairs_end() -> None:
+    """Nobody knows before it whether its users have begun to ask."""
+    second, found = first_found(steps(stress(), [], until_s=30))
+    assert second == 13
+    assert found.text.endswith("broke at the first level, 100 users (no raw latency)")
+    _, found = first_found(steps(stress(errors()), [], until_s=30))
+    assert found.text.endswith("broke at the first level, 100 users (no request ended)")
+
+
+def test_a_hang_in_the_midst_of_a_stair_breaks_it_though_what_ended_before_was_good() -> None:
+    second, found = first_found(steps(stress(), each_second(0, 24), until_s=40))
+    assert second == 31, "28 is complete after the grace"
+    assert (found.capacity, found.broke) == (200.0, True)
+    assert "broke at 300 users (no request ended for 3 s, after 8 of 10 s)" in found.text
+
+
+def test_a_check_that_allows_for_longer_answers_awaits_them() -> None:
+    patient = latency(quantile=0.99, below_ms=6_000)
+    second, found = first_found(steps(stress(patient), each_second(0, 12), until_s=40))
+    assert second == 13 + 6 + 3, "and the grace"
+    assert "no request ended for 6 s" in found.text
+
+
+def hung(count: int, begun_s: float, took_ms: float, outcome: Outcome) -> list[Sample]:
+    return [request(begun_s, took_ms, outcome=outcome) for _ in range(count)]
+
+
+@pytest.mark.parametrize("until", [P99, error_rate(below=0.01), errors()])
+def test_timeouts_after_the_plans_end_break_the_stair_in_which_they_began(until: Check) -> None:
+    made = stress(until)
+    samples = [*each_second(0, 27), *hung(30, 28.0, 8_000, Outcome.TIMEOUT)]
+    assert steps(made, samples, until_s=31) == [None] * 31, "nobody knows of them yet"
+    for report in reports(hung(30, 28.0, 8_000, Outcome.TIMEOUT)):
+        made.take(report)
+    found = made.close(37.0)
+    assert (found.capacity, found.broke) == (200.0, True)
+    assert "broke at 300 users (" in found.text
+    assert found.text.endswith(
+        "with 30 requests that began in it and failed or were slow after its end)"
+    )
+
+
+def test_answers_that_were_held_back_into_the_next_stair_break_their_own() -> None:
+    late = hung(20, 17.5, 4_000, Outcome.OK)
+    samples = [*each_second(0, 17), *late, *each_second(21, 29)]
+    second, found = first_found(steps(stress(), samples, until_s=31))
+    assert second == 22, "they ended in second 21"
+    assert found.capacity == 100.0
+    assert "broke at 200 users (p99 3,0" in found.text
+
+
+def test_an_earlier_stair_is_found_to_have_broken_after_a_later_one() -> None:
+    made = stress()
+    second, found = first_found(steps(made, each_second(0, 17), until_s=40))
+    assert "broke at 300 users (no request ended for 3 s" in found.text, "so far"
+    assert found.capacity == 200.0
+    for report in reports(hung(50, 18.0, 8_000, Outcome.TIMEOUT)):
+        made.take(report)
+    found = made.close(second + 8.0)
+    assert found.capacity == 100.0
+    assert "and broke at 200 users (" in found.text
+
+
+def test_what_was_under_way_when_the_next_stair_began_is_held_against_that_one() -> None:
+    made = stress()
+    overloaded = hung(30, 19.5, 8_000, Outcome.TIMEOUT)
+    samples = [*each_second(0, 19), *each_second(20, 26, 500.0), *overloaded]
+    _, found = first_found(steps(made, samples, until_s=30))
+    assert found.capacity == 200.0
+    for report in reports(overloaded):
+        made.take(report)
+    assert made.close(32.0).capacity == 200.0
+
+
+def test_a_stair_whose_requests_were_cut_off_has_not_surely_held_nor_broken() -> None:
+    made = stress()
+    steps(made, each_second(0, 27), until_s=30)
+    for report in reports(hung(30, 28.0, 5_000, Outcome.CANCELLED)):
+        made.take(report)
+    found = made.close(34.0)
+    assert (found.capacity, found.label) == (200.0, LIMIT_NOT_FOUND)
+
+
+def test_users_cut_off_in_a_quick_request_change_nothing() -> None:
+    """As those are that a plan's end takes away without a stop timeout."""
+    made = stress()
+    steps(made, each_second(0, 29), until_s=31)
+    for report in reports(hung(300, 29.99, 20, Outcome.CANCELLED)):
+        made.take(report)
+    assert made.close(31.0).capacity == 300.0
+
+
+def test_fewer_users_may_be_silent_for_longer_than_more() -> None:
+    down = [replace(stair, level=500.0 - stair.level) for stair in STAIRS]
+    samples = [*each_second(0, 9), request(18.0), request(19.0)]
+    assert steps(stress(stairs=down), samples, until_s=21) == [None] * 21
 
 
 def test_a_limit_that_is_never_reached_is_not_found() -> None:
@@ -200,12 +296,38 @@ def test_a_stair_whose_arrivals_were_not_started_does_not_hold_however_quick_the
     assert found.capacity == 100
 
 
-def test_arrivals_that_nobody_offered_are_missing_at_the_stairs_end() -> None:
+def test_arrivals_that_nobody_offered_are_missing_two_seconds_after_the_stair() -> None:
     """As those of a worker that is gone."""
     started = {second: 100 for second in range(10)} | {second: 150 for second in range(10, 20)}
+    started |= {second: 300 for second in range(20, 30)}
     second, found = first_found(arriving(stress(stairs=OPEN), started, {}, until_s=30))
-    assert second == 20
+    assert second == 22
     assert found.text.endswith("200 arrivals/s (500 of 2,000 arrivals were not started)")
+
+
+def test_arrivals_that_are_started_a_second_late_are_not_missing() -> None:
+    """They are told of in their own second, by an increment that comes with the next one's."""
+    made = stress(stairs=OPEN)
+    found = []
+    for now in range(1, 24):
+        recorder = Recorder(source="w", origin_us=0)
+        second = now - 1
+        for n in range(100 * (second // 10 + 1)):
+            late = second in (9, 19) and n % 10 == 0
+            recorder.record(request(second, 5.0))
+            if not late:
+                recorder.arrival("Buyer", second * 1_000_000)
+        if second in (10, 20):
+            for _ in range(10 * (second // 10)):
+                recorder.arrival("Buyer", (second - 1) * 1_000_000)
+        recorder.close()
+        told = [one for one in recorder.reports() if one is not None]
+        # The frontier knows of the stair's last second before the increment is there.
+        for report in sorted(told, key=lambda one: -one.second):
+            found.append(made.step(now + 0.75))
+            made.take(report)
+        found.append(made.step(now + 0.75))
+    assert found == [None] * len(found)
 
 
 def test_a_stair_may_lack_one_arrival_in_a_hundred() -> None:
@@ -298,6 +420,18 @@ def test_what_held_without_a_limit_is_a_lower_bound_and_no_more(
     judgement = judge_timeline(stressed(found, [capacity(**limit)], plan_ends_s=6.0))
     (result,) = judgement.results
     assert result.status is status, result.reason
+
+
+def test_nobody_but_the_owner_says_what_the_capacity_is(tmp_path: Path) -> None:
+    made = stressed(BROKE, [capacity(at_least=3)], plan_ends_s=6.0)
+    false = replace(made.reports[0], figures={"capacity": Figure(1, 500.0, 500.0, 500.0)})
+    made = replace(made, reports=(false, *made.reports[1:]))
+    judgement = judged(tmp_path, made)
+    assert [(one.status, one.value) for one in judgement.results] == [(Status.FAIL, 2.0)]
+    assert judgement.windows[0].figures["capacity"].count == 1
+
+    without = replace(made, reports=made.reports[:-1])
+    assert judge_timeline(without).results[0].value == 500.0, "the control: no stress, anyone's"
 
 
 def test_only_checks_of_the_capacity_are_qualified() -> None:

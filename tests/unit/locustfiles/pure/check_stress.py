@@ -7,9 +7,12 @@ from typing import ClassVar
 
 import pytest
 from locust import User
+from locust.env import Environment
 
 from locustfiles.harness.arrivals.own_share import LOCAL, WholeShare
 from locustfiles.harness.course import Course, planned
+from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.run_book import RunBook
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.stress import stairs_of, stress_of
@@ -214,6 +217,44 @@ def test_a_stress_that_was_stopped_is_aborted_and_says_what_held(tmp_path: Path)
     assert judgement.verdict is Verdict.ABORTED
     assert "held up to 10 users" in judgement.reasons[-1]
     assert judgement.reasons[-1].endswith("its limit was not found")
+
+
+@pytest.mark.parametrize("until", [P50, None])
+def test_users_of_a_stress_cannot_say_what_its_capacity_is(until: Check | None) -> None:
+    shape, _ = shape_of(steady(5, 10), until)
+    environment = Environment(user_classes=[Reader], shape_class=shape)
+    plan = RunPlan("run", 0, 1, ())
+    side = LoadSide(plan, source="x", worker_index=0, users=lambda: 0, ship=lambda k, r: None)
+    side.attach(environment)
+    try:
+        side.observe("capacity_of_mine", 1.0)
+        if until is None:
+            side.observe("capacity", 500.0)
+        else:
+            with pytest.raises(ValueError, match="`until` finds: use another name"):
+                side.observe("capacity", 500.0)
+    finally:
+        side.detach(environment)
+
+
+def test_what_is_found_is_written_when_all_requests_have_ended(tmp_path: Path) -> None:
+    """A later stair may break before an earlier one is known to have broken."""
+    ran = Ran(tmp_path)
+    for second in range(6):
+        assert ran.second(second, 10) is None
+    text = [ran.second(second, 500) for second in (8, 9, 10)][-1]
+    assert text is not None and "broke at 30 users" in text
+    ran.book.plan_ends(11.76)
+    assert read_timeline(ran.book.folder.timeline).annotations == ()
+    slow = second_report(12, 6_500)
+    for sequence in (11, 12, 13):
+        ran.book.take("second", {**slow, "sequence": sequence})
+    ran.now_s = 13.0
+    ran.book.close(None, {"local": 12})
+    (note,) = read_timeline(ran.book.folder.timeline).annotations
+    assert "broke at 20 users" in note.text
+    (own,) = [r for r in read_timeline(ran.book.folder.timeline).reports if r.source == "owner"]
+    assert own.figures["capacity"].most == 10
 
 
 def test_a_run_whose_plan_was_ended_is_not_cut_short() -> None:
