@@ -247,8 +247,8 @@ def test_what_is_found_is_written_when_all_requests_have_ended(tmp_path: Path) -
     ran.book.plan_ends(11.76)
     assert read_timeline(ran.book.folder.timeline).annotations == ()
     slow = second_report(12, 6_500)
-    for sequence in (11, 12, 13):
-        ran.book.take("second", {**slow, "sequence": sequence})
+    for number in (11, 12, 13):
+        ran.book.take("second", {**slow, "sequence": number})
     ran.now_s = 13.0
     ran.book.close(None, {"local": 12})
     (note,) = read_timeline(ran.book.folder.timeline).annotations
