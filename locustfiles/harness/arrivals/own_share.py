@@ -28,8 +28,16 @@ class OwnShare(Protocol):
         """All that are known so far. More may come; those that are there stay as they are."""
 
     def lease_until_us(self) -> int | None:
-        """Run time in microseconds since second 0: no decision on arrivals from then on, until it
-        is extended. None: no limit."""
+        """Run time in microseconds since second 0: no decision on arrivals that are intended from
+        then on, until it is extended, for an epoch may be unknown. None: no limit."""
+
+
+def may_decide(share: OwnShare, t_us: int) -> bool:
+    """Whether this process knows whose the arrivals are that are intended then (run time)."""
+    until_us = share.lease_until_us()
+    if until_us is not None and t_us >= until_us:
+        return False
+    return share.epochs.at(t_us) is not None
 
 
 class WholeShare:

@@ -8,9 +8,9 @@ class and keeps those that its epochs say are its own. Life cycle of one run:
 3. `close` at test_stopping: what is due after it is not started;
 4. `finish` at test_stop: arrivals in flight may end within the stop timeout, then are cancelled.
 
-A worker decides on no arrival beyond its lease: who has lost the master may have lost its share to
-others. When it comes back, its own arrivals of the time between are unsent, and those after the
-takeover are not its own. This module must not know what a task does.
+A worker decides on no arrival beyond its lease: who does not hear the master may have lost its
+share to others. Of its own, what is up to a second late when it hears again is sent, and what is
+later is unsent; what others took over is not its own. This module must not know what a task does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from locust.env import Environment
 
 from locustfiles.harness.arrivals.arrival_user import ArrivalUser, stream_of
 from locustfiles.harness.arrivals.lateness import Lateness
-from locustfiles.harness.arrivals.own_share import OwnShare
+from locustfiles.harness.arrivals.own_share import OwnShare, may_decide
 from locustfiles.harness.arrivals.session_pool import (
     LATEST_START_US,
     Arrival,
@@ -183,7 +183,7 @@ class Scheduler:
             at_us = self._now_us()
             if at_us < t_us:
                 self._sleep(min(LONGEST_WAIT_S, (t_us - at_us) / 1e6))
-            elif not self._may_decide(t_us):
+            elif not may_decide(self._share, t_us):
                 if self._closed_at_us is not None:
                     return False
                 self._sleep(LEASE_POLL_S)
@@ -197,13 +197,6 @@ class Scheduler:
     def _sleep(self, seconds: float) -> None:
         gevent.sleep(seconds)
         self._stood_since_us = self._now_us()
-
-    def _may_decide(self, t_us: int) -> bool:
-        """Whether this process knows whose the arrivals of that time are."""
-        until_us = self._share.lease_until_us()
-        if until_us is not None and t_us >= until_us:
-            return False
-        return self._share.epochs.at(t_us) is not None
 
 
 def _part_of(whole: int, share: OwnShare) -> int:

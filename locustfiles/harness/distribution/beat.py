@@ -6,7 +6,8 @@ hears gets a lease. In each turn, also in the first after this process stood sti
 
 1. a lease that ran out fences: users stop, arrivals no longer start;
 2. then a beat is sent;
-3. its answer extends the lease, from the moment at which the beat was sent, and brings new epochs.
+3. its answer brings new epochs and extends the lease from the moment at which the beat was sent,
+   and so the shorter one by which arrivals are decided on: within that no epoch can be missing.
 
 This module must not know how users are started, or what becomes of a worker whose master is gone.
 """
@@ -26,7 +27,13 @@ from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
-from locustfiles.harness.distribution.lease import BEAT_S, LEASE_S, OwnLease, Silence
+from locustfiles.harness.distribution.lease import (
+    ARRIVAL_LEASE_S,
+    BEAT_S,
+    LEASE_S,
+    OwnLease,
+    Silence,
+)
 from locustfiles.harness.http.clock import own_wall_us, shift_us
 from shapes.epoch import Epochs, epochs_of
 
@@ -65,7 +72,7 @@ class WorkerShare:
         self.epochs = beat.epochs
 
     def lease_until_us(self) -> int | None:
-        return self._beat.lease_until_us() - self._origin_us
+        return self._beat.decides_until_us() - self._origin_us
 
 
 class WorkerBeat:
@@ -95,6 +102,7 @@ class WorkerBeat:
         self._missing = missing
         self._master_runs = master_runs
         self._lease = OwnLease()
+        self._decides = OwnLease()
         self._silence = Silence(AWAKE_STEP_S)
         self._is_fenced = True
         self._seen_us: int | None = None
@@ -117,9 +125,10 @@ class WorkerBeat:
         """Whether the lease lasts."""
         return self._lease.lasts(own_wall_us())
 
-    def lease_until_us(self) -> int:
-        """On the run's clock, microseconds since the epoch; long ago while there was none."""
-        return self._lease.until_us + shift_us()
+    def decides_until_us(self) -> int:
+        """The arrivals before it are those whose epochs are all known. On the run's clock,
+        microseconds since the epoch; long ago without an answer in this run."""
+        return self._decides.until_us + shift_us()
 
     def beat_now(self) -> None:
         """Do not wait for the next turn."""
@@ -181,14 +190,15 @@ class WorkerBeat:
         before_us, self._seen_us = self._seen_us, said["t2_us"]
         self._silence.heard()
         self._answered()
+        self._take_epochs(said)
         if said["lease_s"] > 0:
             self._lease.extend(said["t0_us"], said["lease_s"])
+            self._decides.extend(said["t0_us"], min(said["lease_s"], ARRIVAL_LEASE_S))
             if self.may_send():
                 self._is_fenced = False
         elif before_us is None or self._seen_us - before_us >= LEASE_S * 1e6:
             # The beat could not show that this worker hears; the next one can.
             self._now.set()
-        self._take_epochs(said)
         self._master_runs(said["run_id"])
 
     def _on_epochs(self, environment: Environment, msg: Message, **_: Any) -> None:
@@ -205,3 +215,4 @@ class WorkerBeat:
         if run_id != self._run_id:
             self._run_id = run_id
             self.epochs = Epochs()
+            self._decides = OwnLease()

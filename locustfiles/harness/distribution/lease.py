@@ -18,6 +18,16 @@ LEASE_S = 3.0
 """Six beats: what is shorter than that is a busy machine. Longer would leave less than two seconds
 of the five in which the load has to be back on its plan."""
 
+ARRIVAL_LEASE_S = 1.5
+"""A worker decides on arrivals until then after it sent a beat that was answered, since the answer
+brought every epoch that there was when the beat came. Three beats: answers may be missing for a
+second before an arrival is late."""
+
+EPOCH_AHEAD_S = ARRIVAL_LEASE_S + 0.1
+"""An epoch begins this much after it was made: later than anybody decides who may not know of it.
+The tenth is for a worker's clock; one that is known less well voids the run (results.health). Whose
+lease ran out has its arrivals taken over 3.0 + 1.6 s after its last beat, within the five."""
+
 BEAT_S = 0.5
 """A worker beats this often, and at once when it has something to say."""
 

@@ -25,7 +25,14 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner
 
 from locustfiles.harness.distribution.beat import ANSWER, BEAT, EPOCHS
 from locustfiles.harness.distribution.dispatch import Handout, install
-from locustfiles.harness.distribution.lease import LEASE_S, Absence, Attendance, Change, Silence
+from locustfiles.harness.distribution.lease import (
+    EPOCH_AHEAD_S,
+    LEASE_S,
+    Absence,
+    Attendance,
+    Change,
+    Silence,
+)
 from locustfiles.harness.http.clock import own_wall_us
 from shapes.epoch import Epoch, Epochs
 
@@ -37,9 +44,6 @@ STOOD_STILL_S = 0.5
 
 OVERDUE_S = 1.2
 """Two beats, and a little for a busy machine."""
-
-EPOCH_AHEAD_S = 0.5
-"""A new epoch begins this much later, so that its workers know of it before."""
 
 TELL_AGAIN_S = 1.5
 """For a worker to say that it holds what it was told: two beats, and time to start users."""
@@ -117,7 +121,7 @@ class Muster:
             if not self._is_welcome(worker):
                 # Left out by the start barrier: it has nothing to lose, and joins when it is ready.
                 self._attendance.forget(worker)
-        self._add_epoch(self._run, from_us=0)
+        self._add_epoch(self._run)
 
     def end(self) -> None:
         """The run is over."""
@@ -205,8 +209,7 @@ class Muster:
         ended_s = t_s - (now_s - absence.ended_s)
         heard_s = t_s - (now_s - absence.heard_s)
         run.notes.away(worker, t_s, heard_s, ended_s, share, others)
-        # The worker's own lease ended by then at the latest, as the master counted it.
-        self._add_epoch(run, from_us=int(max(t_s + EPOCH_AHEAD_S, ended_s) * 1e6))
+        self._add_epoch(run)
 
     def _came(self, worker: str, change: Change) -> None:
         run = self._run
@@ -218,22 +221,31 @@ class Muster:
         elif t_s > 0:
             run.notes.joined(worker, t_s)
         self._hand_out()
-        self._add_epoch(run, from_us=int(max(0.0, t_s + EPOCH_AHEAD_S) * 1e6))
+        self._add_epoch(run)
 
-    def _add_epoch(self, run: _Run, from_us: int) -> None:
+    def _add_epoch(self, run: _Run) -> None:
         latest, workers = run.epochs.latest, self.present()
         if run.has_ended_arrivals or (latest is not None and latest.workers == workers):
             return
-        number = 0 if latest is None else latest.number + 1
-        epoch = Epoch(number, max(from_us, 0 if latest is None else latest.from_us), workers)
-        run.epochs.add(epoch)
+        # Read here, so that no beat is answered between that and the epoch's being there.
         t_s = run.elapsed_s()
-        if number and t_s > 0:
+        if latest is None:
+            # Nobody decides on anything before it knows the first, so that needs no time ahead.
+            epoch = Epoch(0, 0, workers)
+        else:
+            from_us = max(latest.from_us, int((t_s + EPOCH_AHEAD_S) * 1e6))
+            epoch = Epoch(latest.number + 1, from_us, workers)
+        run.epochs.add(epoch)
+        if epoch.number and t_s > 0:
             run.notes.epoch(epoch, t_s)
         self._tell_epochs(run)
 
     def end_arrivals(self, from_us: int) -> None:
-        """What is intended from then on is nobody's, whoever comes or goes: the plan ends there."""
+        """What is intended from then on is nobody's, whoever comes or goes: the plan ends there.
+
+        It may be less than `EPOCH_AHEAD_S` away: a worker that hears of it late sends what is its
+        own a little longer, at most until it is stopped, and never what is another's.
+        """
         run = self._run
         if run is None or run.has_ended_arrivals or run.epochs.latest is None:
             return

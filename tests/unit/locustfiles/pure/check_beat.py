@@ -12,10 +12,11 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import STATE_RUNNING
 
+from locustfiles.harness.arrivals.own_share import may_decide
 from locustfiles.harness.distribution import beat as beat_module
 from locustfiles.harness.distribution import muster as muster_module
 from locustfiles.harness.distribution.beat import ANSWER, BEAT, EPOCHS, Holding, WorkerBeat
-from locustfiles.harness.distribution.lease import LEASE_S
+from locustfiles.harness.distribution.lease import ARRIVAL_LEASE_S, EPOCH_AHEAD_S, LEASE_S
 from locustfiles.harness.distribution.muster import Muster
 from shapes.epoch import Epoch, Epochs
 
@@ -187,10 +188,36 @@ def test_epochs_are_those_of_the_run_and_come_once(clock: Clock) -> None:
     data = {"run_id": "one", "epochs": [*first.as_wire(), *again]}
     worker.runner.handle_message(message(EPOCHS, data, "here_1"))
     assert len(share.epochs) == 2
-    assert share.lease_until_us() == LEASE_S * 1e6
+    assert share.lease_until_us() == ARRIVAL_LEASE_S * 1e6
     worker.answered(worker.turn(), run_id="two", epochs=[[0, 0, ["b"]]])
     assert worker.beat.begin("two", 0).epochs.owner(0, 0) == "b"
     assert len(share.epochs) == 2, "a run that is over keeps its own"
+
+
+def test_only_an_answer_of_this_run_says_until_when_arrivals_may_be_decided_on(
+    clock: Clock,
+) -> None:
+    worker = Worker(clock)
+    origin_us = clock.us()
+    worker.answered(worker.turn())
+    share = worker.beat.begin("one", origin_us)
+    assert may_decide(share, 0) is False, "that answer told of no run"
+    rows = Epochs([Epoch(0, 0, ("here_1",))]).as_wire()
+    told = message(EPOCHS, {"run_id": "one", "epochs": rows}, "here_1")
+    worker.runner.handle_message(told)
+    assert may_decide(share, 0) is False, "another epoch may be on its way"
+    sent = worker.turn()
+    clock.now_s += 1.0
+    worker.answered(sent, lease_s=0.0, run_id="one", epochs=rows)
+    assert may_decide(share, 0) is False, "its share may be others'"
+    worker.answered(sent, run_id="one", epochs=rows)
+    assert may_decide(share, round(ARRIVAL_LEASE_S * 1e6) - 1)
+    assert not may_decide(share, round(ARRIVAL_LEASE_S * 1e6)), "from the beat's sending on"
+    assert worker.beat.may_send()
+    contradicting = [[0, 0, ["b"]]]
+    with pytest.raises(ValueError, match="told before"):
+        worker.answered(worker.turn(), run_id="one", epochs=contradicting)
+    assert not may_decide(share, round(ARRIVAL_LEASE_S * 1e6)), "whose it is is not known"
 
 
 class Notes:
@@ -280,6 +307,18 @@ def test_only_a_welcome_worker_that_hears_gets_a_lease(master: Master) -> None:
     assert master.muster.present() == ("a",)
 
 
+def test_an_answer_brings_the_epochs_that_a_worker_does_not_know(master: Master) -> None:
+    for worker in ("a", "b"):
+        master.hear(worker)
+    master.begin()
+    master.hear("c")
+    both, three = [0, 0, ["a", "b"]], [1, round(EPOCH_AHEAD_S * 1e6), ["a", "b", "c"]]
+    assert master.hear("a", epochs=0)["epochs"] == [both, three]
+    assert master.hear("a", epochs=1)["epochs"] == [three]
+    assert master.hear("a", epochs=2)["epochs"] == []
+    assert master.hear("a", epochs=2, run_id="before")["epochs"] == [both, three]
+
+
 def test_a_share_goes_to_the_others_when_the_lease_is_over_and_not_before(master: Master) -> None:
     for worker in ("a", "b"):
         master.hear(worker)
@@ -291,7 +330,7 @@ def test_a_share_goes_to_the_others_when_the_lease_is_over_and_not_before(master
     assert master.runner.clients["b"].user_classes_count == {}
     away, epoch = master.notes.texts
     assert away == f"b away {LEASE_S:.1f} 0.50 1"
-    assert epoch == "1 from 3.5: ('a',)"
+    assert epoch == f"1 from {LEASE_S + EPOCH_AHEAD_S:.1f}: ('a',)"
 
 
 def test_one_that_comes_back_gets_its_share_when_the_others_have_let_go(master: Master) -> None:
