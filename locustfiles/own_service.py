@@ -5,7 +5,7 @@ Workload: closed; a user thinks 0.5 to 1.5 s between two requests.
 Shape: 10 users for 60 s; +40 for 20 s from 20 s.
 Roles: none; any HTTP service, named with --host.
 Faults: none.
-Passes when: errors < 1 % and p99 < 500 ms in each phase.
+Passes when: errors < 1 % in the run and in each phase, p99 < 500 ms in each phase.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ class Guest(ScenarioUser):
 
 here = Path(__file__).parent
 quick = latency(quantile=0.99, below_ms=500, window="phase:*")
-both = (error_rate(below=0.01, window="phase:*"), quick)
+held = (error_rate(below=0.01), error_rate(below=0.01, window="phase:*"), quick)
 strap_in(
-    Scenario(id="own_service", tier="own", users=(Guest,), shape=Peak, checks=both, source_dir=here)
+    Scenario(id="own_service", tier="own", users=(Guest,), shape=Peak, checks=held, source_dir=here)
 )

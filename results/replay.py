@@ -19,6 +19,7 @@ from results.check import SHORTEST_ACHIEVED_S, Check, expanded
 from results.errors import TimelineError
 from results.evaluation import evaluate
 from results.generator import assess, worst_health
+from results.leftover import leftover_doubts
 from results.statistic import WindowStats, cut
 from results.target import target_stats
 from results.timeline import EndReason, Timeline
@@ -61,6 +62,7 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         doubts=[
             *_doubts(timeline),
             *_unanswered(timeline, stats[RUN]),
+            *leftover_doubts(timeline, checks),
             *([] if found else not_started(arrived, checks, windows, timeline.plan)),
             *unaccounted(timeline, arrived, declared),
             *untimed_doubts(timeline.annotations, checks),

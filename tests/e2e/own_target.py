@@ -13,14 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+DEAD_FOR_S = 60.0
+"""Longer than any run waits for an answer."""
+
 
 @dataclass(slots=True)
 class OwnTarget:
-    """`requests` counts by path; `authorized` those that came with an Authorization header."""
+    """`requests` counts by path; `authorized` those that came with an Authorization header.
+
+    Once it is `dead` it takes requests and answers none.
+    """
 
     url: str = ""
     requests: Counter[str] = field(default_factory=Counter)
     authorized: Counter[str] = field(default_factory=Counter)
+    dead: threading.Event = field(default_factory=threading.Event)
+    buried: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -39,6 +47,9 @@ def own_target(status: int = 200, context: ssl.SSLContext | None = None) -> Iter
             with lock:
                 target.requests[self.path] += 1
                 target.authorized[self.path] += "authorization" in self.headers
+            if target.dead.is_set():
+                target.buried.wait(DEAD_FOR_S)
+                return
             if self.path.startswith("/to/"):
                 self.answer(302, b"", location=self.path.removeprefix("/to/"))
             elif self.path.startswith("/status/"):
@@ -78,5 +89,6 @@ def own_target(status: int = 200, context: ssl.SSLContext | None = None) -> Iter
         try:
             yield target
         finally:
+            target.buried.set()
             server.shutdown()
             thread.join()

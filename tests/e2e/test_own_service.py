@@ -12,7 +12,7 @@ import trustme
 
 from tests.e2e.fleet import Fleet
 from tests.e2e.own_target import OwnTarget, own_target
-from tests.e2e.scenario import ROOT, Finished, Run, free_port, run
+from tests.e2e.scenario import ROOT, Finished, Run, free_port, run, wait_until
 from tests.e2e.test_judge import assert_judged
 from tests.e2e.web_session import WebSession
 
@@ -53,6 +53,21 @@ def test_a_service_is_loaded_by_the_plan_from_two_processes(
     manifest = json.loads((done.folder / "manifest.json").read_text())
     assert (manifest["tier"], manifest["options"]["nodes"]) == ("own", [target.url])
     assert f"run run: {target.url}, results in" in done.stdout
+
+
+@pytest.mark.long
+def test_a_service_that_dies_just_before_the_end_fails_though_its_phases_were_good(
+    tmp_path: Path, target: OwnTarget
+) -> None:
+    with Run(tmp_path / "runs", *SHORT, "--host", target.url, locustfile=OWN) as started:
+        wait_until(lambda: started.seconds_recorded() >= 5, "the last phase never came")
+        target.dead.set()
+        done = started.finish()
+    assert done.window("run")["total"]["errors"]["timeout"] >= 5
+    by_window = {check["window"]: check for check in done.verdict["checks"]}
+    assert by_window["phase:steady#2"]["status"] == "PASS", "they ended after it"
+    assert by_window["run"]["status"] == "FAIL", done.stdout
+    assert done.exit_code == 1, done.stdout + done.stderr
 
 
 @pytest.mark.long
