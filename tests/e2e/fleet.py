@@ -86,7 +86,10 @@ class Fleet:
         )
 
 
-STARVED = {"generator_lag", "unwatched", "worker_away", "users_missing", "reports_late"}
+STARVED = {
+    *("generator_lag", "processor_starved", "unwatched"),
+    *("worker_away", "users_missing", "reports_late"),
+}
 """What a busy machine may do to processes that get no processor for seconds."""
 
 

@@ -34,6 +34,7 @@ def ended(
         (1, (), {"errors": "PASS", "p95": "FAIL"}),
         (3, LAG, {"errors": "PASS", "p95": "INCONCLUSIVE"}),
         (3, (*LAG, "arrivals_late"), {"errors": "PASS", "p95": "PASS"}),
+        (3, ("processor_starved",), {"errors": "PASS", "p95": "INCONCLUSIVE"}),
     ],
 )
 def test_a_lag_and_a_slow_target_are_sound(

@@ -131,5 +131,6 @@ def nodes_of(done: Finished) -> list[str]:
 def assert_passed(done: Finished) -> None:
     """PASS, or void for the one thing that a busy machine may do to it: a loop that lags."""
     found = {finding["code"] for finding in done.verdict["generator"]["findings"]}
-    expected = "INCONCLUSIVE" if found and found <= {"generator_lag", "unwatched"} else "PASS"
+    tolerated = {"generator_lag", "processor_starved", "unwatched"}
+    expected = "INCONCLUSIVE" if found and found <= tolerated else "PASS"
     assert done.verdict["verdict"] == expected, done.verdict["reasons"]
