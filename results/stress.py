@@ -1,15 +1,19 @@
 """Stress: load that goes up stair by stair until a check breaks, and the capacity that is found.
 
 Every phase of such a plan is a stair. While the run goes on, the check is held against one after
-the other as soon as all reports of it are in:
+the other:
 
 1. `take` each report as it arrives, `step` once a second;
-2. `step` returns what was found when a stair does not hold: the run may end;
-3. `close` says it at the end, when no stair broke before.
+2. `step` returns what is found so far when a stair does not hold: the plan may end;
+3. `close` says what was found, when every request has ended: of what began in a stair some may
+   have hung, so that an earlier stair than the one that ended the plan turns out to have broken.
 
-A stair breaks when the check does not hold over it, or before its end
+A stair breaks when the check does not hold over it, alone or with the requests that began in it
+and ended later (overhang.py); or before its end
 
 - when the check can hold no more (`LiveCheck.is_lost`), or
+- when no request ended for three seconds though there is no doubt that some were under way
+  (`Pulse.is_lost`): what a target that hangs leaves of a stair are the good early ones, or
 - when more than half of the requests failed for three seconds in a row, whatever the check says:
   refusals are quick, and a dead target would pass a limit of latency, or
 - when more than 1 % of its planned arrivals were not started: they have no latency, and the load
