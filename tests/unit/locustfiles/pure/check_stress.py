@@ -10,6 +10,7 @@ from locust import User
 from locust.env import Environment
 
 from locustfiles.harness.arrivals.own_share import LOCAL, WholeShare
+from locustfiles.harness.arrivals.session_pool import LATEST_START_US
 from locustfiles.harness.course import Course, planned
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.plan import RunPlan
@@ -20,6 +21,7 @@ from results.check import Check, achieved, figure, latency
 from results.recorder import Recorder
 from results.run_folder import create_run
 from results.sample import Outcome, Sample
+from results.stress import LATEST_START_S
 from results.timeline import Header, Plan
 from results.timeline_reader import read_timeline
 from results.verdict import Verdict
@@ -217,6 +219,10 @@ def test_a_stress_that_was_stopped_is_aborted_and_says_what_held(tmp_path: Path)
     assert judgement.verdict is Verdict.ABORTED
     assert "held up to 10 users" in judgement.reasons[-1]
     assert judgement.reasons[-1].endswith("its limit was not found")
+
+
+def test_stairs_await_arrivals_for_as_long_as_they_may_be_started() -> None:
+    assert LATEST_START_S * 1_000_000 == LATEST_START_US
 
 
 @pytest.mark.parametrize("until", [P50, None])
