@@ -192,9 +192,10 @@ def test_a_stair_whose_requests_were_cut_off_has_not_surely_held_nor_broken() ->
     assert (found.capacity, found.label) == (200.0, LIMIT_NOT_FOUND)
 
 
-def test_users_cut_off_in_a_quick_request_change_nothing() -> None:
+@pytest.mark.parametrize("until", [P99, errors()])
+def test_users_cut_off_in_a_quick_request_change_nothing(until: Check) -> None:
     """As those are that a plan's end takes away without a stop timeout."""
-    made = stress()
+    made = stress(until)
     steps(made, each_second(0, 29), until_s=31)
     for report in reports(hung(300, 29.99, 20, Outcome.CANCELLED)):
         made.take(report)
@@ -224,6 +225,14 @@ def test_the_last_stair_may_break_when_everything_has_arrived() -> None:
     for report in reports(each_second(27, 29, 500.0)):
         made.take(report)
     found = made.close(31.0)
+    assert (found.capacity, found.broke) == (200.0, True)
+
+
+def test_a_report_that_comes_after_its_stair_was_over_counts_in_the_end() -> None:
+    made = stress()
+    assert steps(made, each_second(0, 28), until_s=35) == [None] * 35
+    made.take(reports(each_second(29, 29, 500.0), "w2")[0])
+    found = made.close(36.0)
     assert (found.capacity, found.broke) == (200.0, True)
 
 
@@ -313,12 +322,12 @@ def test_arrivals_that_are_started_a_second_late_are_not_missing() -> None:
         recorder = Recorder(source="w", origin_us=0)
         second = now - 1
         for n in range(100 * (second // 10 + 1)):
-            late = second in (9, 19) and n % 10 == 0
+            late = second in (9, 19) and n % 4 == 0
             recorder.record(request(second, 5.0))
             if not late:
                 recorder.arrival("Buyer", second * 1_000_000)
         if second in (10, 20):
-            for _ in range(10 * (second // 10)):
+            for _ in range(25 * (second // 10)):
                 recorder.arrival("Buyer", (second - 1) * 1_000_000)
         recorder.close()
         told = [one for one in recorder.reports() if one is not None]
