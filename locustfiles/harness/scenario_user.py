@@ -118,7 +118,8 @@ class ScenarioUser(LeanHttpUser):
         """Record one value of the figure `name`, which `results.check.figure` checks.
 
         It counts in the second in which it is observed. At most 100 names in a run, finite values
-        (ValueError otherwise). It is no request: latencies and error rates do not know it.
+        (ValueError otherwise). It is no request: latencies and error rates do not know it. The
+        name `capacity` is refused (ValueError) where the shape has an `until`, which finds it.
         """
         self._load_side.observe(name, value)
 
