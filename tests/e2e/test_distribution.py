@@ -11,11 +11,13 @@ import os
 import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.e2e.counting_target import CountingTarget, counting_target
@@ -302,6 +304,50 @@ def assert_away_and_back(
     (reason,) = [text for text in done.verdict["reasons"] if "was away" in text]
     assert reason.startswith(f"{name} was away from")
     assert not any("was lost" in text for text in done.verdict["reasons"])
+
+
+OPEN = HERE / "open.py"
+ARRIVALS = {"OPEN_RATE": "60", "OPEN_S": "12", "OPEN_CHECKS": "none"}
+HELD_S = 2.2
+"""Longer than a worker may decide on arrivals without an answer, shorter than its lease."""
+
+
+@on_a_calm_machine
+def test_a_worker_that_hears_late_of_one_that_joins_starts_no_arrival_of_the_others(
+    tmp_path: Path,
+) -> None:
+    with (
+        counting_target() as target,
+        Fleet(tmp_path, OPEN, ARRIVALS) as fleet,
+        forwarder(fleet.port) as link,
+    ):
+        master = fleet.master("--host", target.url, workers=2)
+        fleet.worker("first")
+        fleet.worker("second", "--master-port", str(link.port))
+        until_second(master, 3)
+        third = psutil.Process(fleet.worker("third").process.pid)
+        wait_until(lambda: is_connected(third, fleet.port), "the third never came")
+        # It is not welcome yet, which takes some tenths of a second: the second cannot know of it.
+        cut_s = time.time()
+        link.cut()
+        wait_until(lambda: time.time() > cut_s + HELD_S, "time goes on")
+        link.join()
+        done = master.finish()
+    found = Counter(int(path.split("/")[2]) for _, path in target.asked if path.startswith("/a/"))
+    assert set(found.values()) == {1}, "twice is never"
+    arrived = done.window("run")["arrivals_total"]
+    assert arrived["planned"] == int(ARRIVALS["OPEN_RATE"]) * int(ARRIVALS["OPEN_S"])
+    assert arrived["planned"] == len(found) + arrived["unsent"], arrived
+    assert arrived["unsent_by_reason"].keys() <= {"late"}
+    epochs = notes(done, "epoch")
+    if len(epochs) != 1 or not 0 < epochs[0]["t_s"] - elapsed_at(done, cut_s) < HELD_S - 0.5:
+        raise Disturbed(f"the third joined at another moment: {epochs}")
+    late_ms = max(line["values"].get("lateness_max_ms", 0.0) for line in done.timeline("health"))
+    assert late_ms > 300, "the control: the second waited until it heard"
+
+
+def is_connected(process: psutil.Process, port: int) -> bool:
+    return any(one.raddr and one.raddr.port == port for one in process.net_connections())
 
 
 def test_without_any_worker_left_the_run_ends_and_says_why(tmp_path: Path) -> None:
