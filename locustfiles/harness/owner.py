@@ -102,7 +102,7 @@ class Owner:
             self.welcome = Welcome(environment, runner, fingerprint(environment), self._refused)
             self._barrier = Barrier(runner, self.welcome)
             answer_clock(runner)
-            self._muster = Muster(environment, runner, self.welcome.is_welcome)
+            self._muster = Muster(environment, runner, self.welcome.is_welcome, self.welcome.master)
             runner.register_message(REPORT, self._on_report)
             runner.register_message(FINISHED, self._on_finished)
         else:

@@ -82,7 +82,9 @@ class Barrier:
         return tuple(silent)
 
     def _awaited(self, asked: set[str]) -> set[str]:
-        return (asked & set(self._runner.clients)) - self._ready
+        # Locust has found those that are missing to be dead or cut off.
+        missing = {node.id for node in self._runner.clients.missing}
+        return (asked & set(self._runner.clients)) - missing - self._ready
 
     def _on_ready(self, environment: Environment, msg: Message, **_: Any) -> None:
         if msg.data["round"] != self._round:

@@ -43,10 +43,13 @@ came, "run_id", "share": users by class that it holds, "users": those that run, 
 it knows}."""
 ANSWER = "foundation_beat_answer"
 """Master to worker: {"t0_us": as asked, "t1_us": when the beat came, "t2_us": when this left,
-"lease_s": 0 for a worker that has not shown that it hears, "run_id", "epochs": those beyond what
-the worker knows}."""
+"lease_s": 0 for a worker that has not shown that it hears, "master": its id, "run_id", "epochs":
+those beyond what the worker knows}."""
 EPOCHS = "foundation_epochs"
 """Master to worker, at once when there is another: {"run_id", "epochs": all}."""
+
+LAST_MESSAGES = frozenset({"stop", "quit"})
+"""Locust's, after which nobody starts here; those who run may end within the stop timeout."""
 
 AWAKE_STEP_S = 1.0
 """A turn that took longer than twice a beat was no waiting: this process stood still."""
@@ -79,8 +82,9 @@ class WorkerBeat:
     """One per worker, through all its runs.
 
     `holding` says what runs here, `fence` stops it. `exchanged` takes the four times of an answer,
-    `answered` and `missing` say whether the master answers (seconds of awake time). `master_runs`
-    gets the id of the run that the master is in with every answer, None outside of one.
+    `answered` gets the id of the master that did, `missing` for how long none has (seconds of awake
+    time), `unread` the same while this worker reads no messages. `master_runs` gets the id of the
+    run that the master is in with every answer, None outside of one.
     """
 
     def __init__(
@@ -90,8 +94,9 @@ class WorkerBeat:
         holding: Callable[[], Holding],
         fence: Callable[[], None],
         exchanged: Callable[[int, int, int, int], None],
-        answered: Callable[[], None] = lambda: None,
+        answered: Callable[[str], None] = lambda master: None,
         missing: Callable[[float], None] = lambda for_s: None,
+        unread: Callable[[float], None] = lambda for_s: None,
         master_runs: Callable[[str | None], None] = lambda run_id: None,
     ) -> None:
         self._runner = runner
@@ -100,10 +105,12 @@ class WorkerBeat:
         self._exchanged = exchanged
         self._answered = answered
         self._missing = missing
+        self._unread = unread
         self._master_runs = master_runs
         self._lease = OwnLease()
         self._decides = OwnLease()
         self._silence = Silence(AWAKE_STEP_S)
+        self._since_answer = Silence(AWAKE_STEP_S)
         self._is_fenced = True
         self._seen_us: int | None = None
         self._now = Event()
@@ -154,13 +161,18 @@ class WorkerBeat:
         """Locust's worker takes one message at a time, and on `stop` sleeps for as long as users
         may need: answers lie unread meanwhile, which says nothing about the master."""
         self._is_handling = True
+        if msg.type in LAST_MESSAGES:
+            # No lease is needed to let users go, and none that runs out meanwhile is a finding.
+            self._is_fenced = True
         try:
             self._handle(msg)
         finally:
             self._is_handling = False
 
     def _turn(self) -> None:
-        self._silence.pass_time(time.perf_counter())
+        now_s = time.perf_counter()
+        self._silence.pass_time(now_s)
+        self._since_answer.pass_time(now_s)
         if self._is_handling:
             self._silence.heard()
         if not self._is_fenced and not self.may_send():
@@ -169,6 +181,8 @@ class WorkerBeat:
             self._fence()
         if self._silence.missing_s > BEAT_S:
             self._missing(self._silence.missing_s)
+        elif self._since_answer.missing_s > BEAT_S:
+            self._unread(self._since_answer.missing_s)
         holding = self._holding()
         beat = {
             "t0_us": own_wall_us(),
@@ -189,7 +203,8 @@ class WorkerBeat:
         self._exchanged(said["t0_us"], said["t1_us"], said["t2_us"], t3_us)
         before_us, self._seen_us = self._seen_us, said["t2_us"]
         self._silence.heard()
-        self._answered()
+        self._since_answer.heard()
+        self._answered(said["master"])
         self._take_epochs(said)
         if said["lease_s"] > 0:
             self._lease.extend(said["t0_us"], said["lease_s"])

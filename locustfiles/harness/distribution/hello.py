@@ -17,23 +17,32 @@ runs or users.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
+from locust import __version__
 from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerNodes, WorkerRunner
 
 from locustfiles.harness.distribution.difference import differences
 from locustfiles.harness.distribution.fingerprint import Fingerprint
+from locustfiles.harness.distribution.master_loss import (
+    PROBE_AFTER_S,
+    Door,
+    MasterGoneError,
+    knock,
+)
 from locustfiles.harness.failure import BadConfiguration
 
 HELLO = "foundation_hello"
 """Worker to master: its fingerprint."""
 WELCOME = "foundation_welcome"
-"""Master to worker: {"differences": […]}, none when it is welcome."""
+"""Master to worker: {"differences": […], none when it is welcome, "master": its id, "is_connected":
+False for a worker that Locust does not know, since the master was started anew in between}."""
 
 REFUSED = "worker_refused"
 """Label on the timeline, when a run goes on."""
@@ -76,6 +85,10 @@ class WelcomedNodes(WorkerNodes):
     def __len__(self) -> int:
         return len(list(iter(self)))
 
+    def is_connected(self, client_id: str) -> bool:
+        """Welcome or not."""
+        return client_id in self._worker_nodes
+
     def __contains__(self, client_id: object) -> bool:
         return client_id in self._worker_nodes and self._is_welcome(str(client_id))
 
@@ -100,6 +113,8 @@ class Welcome:
         self._welcomed: set[str] = set()
         self._left_out: set[str] = set()
         self._told: set[str] = set()
+        self.master = secrets.token_hex(8)
+        """By which a worker tells this master from one that is started anew on its port."""
         self._nodes = WelcomedNodes(runner.clients, self.is_welcome)
         runner.clients = self._nodes
         runner.register_message(HELLO, self._on_hello)
@@ -127,12 +142,14 @@ class Welcome:
             found = differences(Fingerprint.from_wire(msg.data), self._own)
         except ValueError:
             found = [OTHER_SUITE]
+        is_connected = self._nodes.is_connected(client_id)
         if found:
             self._refuse(client_id, found)
-        elif client_id not in self._welcomed:
+        elif is_connected and client_id not in self._welcomed:
             self._welcomed.add(client_id)
             logger.info("worker %s is welcome, %d in all", client_id, len(self._nodes))
-        self._runner.send_message(WELCOME, {"differences": found}, client_id)
+        answer = {"differences": found, "master": self.master, "is_connected": is_connected}
+        self._runner.send_message(WELCOME, answer, client_id)
 
     def _refuse(self, client_id: str, found: list[str]) -> None:
         self._welcomed.discard(client_id)
@@ -165,27 +182,45 @@ class Welcome:
             self._runner.send_message("quit", client_id=client_id)
 
 
-def say_hello(runner: WorkerRunner, own: Fingerprint) -> None:
-    """In a worker's init. Raises BadConfiguration when it is refused, or nobody answers."""
+def say_hello(runner: WorkerRunner, own: Fingerprint) -> str:
+    """In a worker's init. Returns the master's id. Raises BadConfiguration when it is refused, or
+    nobody answers, MasterGoneError when there is no master any more."""
     answer: AsyncResult = AsyncResult()
 
     def on_welcome(environment: Environment, msg: Message, **_: Any) -> None:
-        answer.set(msg.data["differences"])
+        if msg.data["differences"] or msg.data["is_connected"]:
+            answer.set(msg.data)
+        else:
+            # As at first: Locust's master gets to know it, and the next hello counts.
+            ready = Message("client_ready", __version__, runner.client_id)  # type: ignore[no-untyped-call]
+            runner.client.send(ready)
 
     runner.register_message(WELCOME, on_welcome)
     wire = own.as_wire()
-    for _ in range(round(HELLO_TIMEOUT_S / REPEAT_S)):
+    for said in range(1, round(HELLO_TIMEOUT_S / REPEAT_S) + 1):
         runner.send_message(HELLO, wire)
         if answer.wait(REPEAT_S) is not None:
             break
+        if said * REPEAT_S >= PROBE_AFTER_S:
+            _require_master(runner)
     else:
         raise BadConfiguration(
             f"the master at {runner.master_host}:{runner.master_port} did not answer the hello "
             f"within {HELLO_TIMEOUT_S:.0f} s: start it with the same suite and locustfile"
         )
-    if found := answer.get():
+    welcome = answer.get()
+    if found := welcome["differences"]:
         listed = "".join(f"\n  - {difference}" for difference in found)
         raise BadConfiguration(
             f"the master at {runner.master_host}:{runner.master_port} refused this worker, whose "
             f"load would not be the master's:{listed}"
+        )
+    return str(welcome["master"])
+
+
+def _require_master(runner: WorkerRunner) -> None:
+    if knock(runner.master_host, runner.master_port) is Door.GONE:
+        raise MasterGoneError(
+            f"the master at {runner.master_host}:{runner.master_port} is gone: its port refuses, "
+            "before it let this worker in"
         )

@@ -3,10 +3,12 @@
 The worker's beats tell how long answers have been missing, in time that this process was awake. The
 lease has fenced its users after 3 s. From `PROBE_AFTER_S` on the master's port is probed: when it
 refuses, or closes without a word, there is no master any more and the worker ends at once. When
-nothing answers, the link may be down: the worker stays, without users, for `RETURN_TIMEOUT_S`. Life
-cycle: `missing` with every beat that has no answer, `answered` with every answer. It ends the
-process with exit code 5 (ABORTED), even when Locust's way out hangs. This module must not know
-beats or leases.
+nothing answers, the link may be down: the worker stays, without users, for `RETURN_TIMEOUT_S`. One
+that answers and is another than the one that greeted knows nothing of this worker: it ends. Life
+cycle: `greeted` once; `missing` with every beat that has no answer, or `unread` while the worker
+reads none, as when it waits for its users to end; `answered` with every answer. It ends the process
+with exit code 5 (ABORTED), even when Locust's way out hangs. This module must not know beats or
+leases.
 """
 
 from __future__ import annotations
@@ -59,6 +61,10 @@ def knock(host: str, port: int, timeout_s: float = PROBE_TIMEOUT_S) -> Door:
         return Door.SILENT
 
 
+class MasterGoneError(Exception):
+    """The master died before it had let this worker in."""
+
+
 class MasterLoss:
     """One per worker. `end` is called once, with the reason, when the master is given up."""
 
@@ -73,15 +79,25 @@ class MasterLoss:
         self._environment = runner.environment
         self._end = end
         self._knock = knock
+        self._master: str | None = None
         self._probing: gevent.Greenlet | None = None
         self._missing_s = 0.0
         self._code_before: int | None = None
         self._is_doubted = False
         self._is_over = False
 
-    def answered(self) -> None:
-        """The master is there."""
+    def greeted(self, master: str) -> None:
+        """The master with that id has let this worker in."""
+        self._master = master
+
+    def answered(self, master: str) -> None:
+        """The master with that id is there."""
+        if self._is_over:
+            return
         self._missing_s = 0.0
+        if master != self._master:
+            self._give_up("was started anew and knows nothing of this worker: start it anew, too")
+            return
         if self._is_doubted:
             self._is_doubted = False
             self._environment.process_exit_code = self._code_before
@@ -103,7 +119,22 @@ class MasterLoss:
             )
         if for_s >= RETURN_TIMEOUT_S:
             self._give_up(f"did not answer for {for_s:.0f} s")
-        elif self._probing is None or self._probing.dead:
+        else:
+            self._knock_soon()
+
+    def unread(self, for_s: float) -> None:
+        """Nothing was read for so long, because this worker does something else: a master that may
+        be there is none of its concern, one that is gone is."""
+        self._missing_s = for_s
+        if not self._is_over and for_s >= PROBE_AFTER_S:
+            self._knock_soon()
+
+    def timed_out(self) -> None:
+        """Locust has had no heartbeat from the master for its own minute, awake or not."""
+        self._give_up("has sent no heartbeat for a minute")
+
+    def _knock_soon(self) -> None:
+        if self._probing is None or self._probing.dead:
             self._probing = gevent.spawn(self._probe)
 
     def _probe(self) -> None:

@@ -73,17 +73,19 @@ class _Run:
 
 
 class Muster:
-    """One per master. `is_welcome` says which workers may have users at all."""
+    """One per master. `is_welcome` says which workers may have users at all, `master` is its id."""
 
     def __init__(
         self,
         environment: Environment,
         runner: MasterRunner,
         is_welcome: Callable[[str], bool] = lambda worker: True,
+        master: str = "",
     ) -> None:
         self._environment = environment
         self._runner = runner
         self._is_welcome = is_welcome
+        self._master = master
         self._attendance = Attendance()
         self._awake = Silence(STOOD_STILL_S)
         self._told_s: dict[str, float] = {}
@@ -152,6 +154,7 @@ class Muster:
             "t1_us": t1_us,
             "t2_us": own_wall_us(),
             "lease_s": LEASE_S if leases else 0.0,
+            "master": self._master,
             "run_id": None if run is None else run.run_id,
             "epochs": rows,
         }
@@ -190,6 +193,9 @@ class Muster:
     def _look(self, now_s: float) -> None:
         self._attendance.excuse(self._awake.pass_time(now_s))
         self._awake.heard()
+        if self._run is not None and self._run.is_stopping:
+            # Workers that wait for their users read no answers, and so get no leases.
+            return
         for absence in self._attendance.lapse(now_s):
             self._left(absence, now_s)
 

@@ -11,6 +11,7 @@ or verdicts.
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
 from typing import Any
 
@@ -31,9 +32,11 @@ from locustfiles.harness.distribution.hello import say_hello
 from locustfiles.harness.distribution.master_loss import (
     EXIT_TIMEOUT_S,
     STOP_TIMEOUT_S,
+    MasterGoneError,
     MasterLoss,
     end_process,
 )
+from locustfiles.harness.distribution.way_out import WayOut
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import parsed_options
@@ -79,9 +82,11 @@ class Worker:
             exchanged=self.clock.take,
             answered=self.loss.answered,
             missing=self.loss.missing,
+            unread=self.loss.unread,
             master_runs=self._end_what_is_over,
         )
         self._crew = WorkerCrew(runner, self.beat.may_send, self.beat.beat_now)
+        WayOut(runner, self.loss.timed_out)
         self._over: str | None = None
         self.share: WorkerShare | None = None
         runner.register_message(FINISH, self._on_finish, concurrent=True)
@@ -89,7 +94,12 @@ class Worker:
 
     def greet(self) -> None:
         """Say hello to the master, and make ready. Raises BadConfiguration when it is refused."""
-        say_hello(self._runner, fingerprint(self._environment))
+        try:
+            self.loss.greeted(say_hello(self._runner, fingerprint(self._environment)))
+        except MasterGoneError as error:
+            code = int(ExitCode.ABORTED)
+            print(f"error: {error}; this worker stops (exit code {code})", file=sys.stderr)
+            sys.exit(code)
         # Now, so that it has its lease when it is ready.
         self._runner.greenlet.spawn(self.beat.run)
         if not make_ready(self.clock):

@@ -13,13 +13,14 @@ from locust import User, task
 from locust.env import Environment
 from locust.event import Events
 from locust.rpc import Message
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 from locustfiles.harness.distribution import barrier, clock_sync, hello
 from locustfiles.harness.distribution.barrier import Barrier, answer_prepare
 from locustfiles.harness.distribution.clock_sync import ClockSync, answer_clock
 from locustfiles.harness.distribution.fingerprint import Fingerprint
 from locustfiles.harness.distribution.hello import HELLO, OTHER_SUITE, Welcome, say_hello
+from locustfiles.harness.distribution.master_loss import MasterGoneError
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.clock import shift, shift_us
 
@@ -152,6 +153,35 @@ def test_a_hello_is_repeated_until_the_master_listens(
     assert not greeting.ready()
     welcome = Welcome(master.environment, master, OWN)
     greeting.get(timeout=TIMEOUT_S)
+    assert welcome.is_welcome(worker.client_id)
+
+
+def test_a_worker_whose_master_dies_before_the_welcome_knows_it(
+    master: MasterRunner, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hello, "REPEAT_S", 0.05)
+    monkeypatch.setattr(hello, "PROBE_AFTER_S", 0.1)
+    worker = connect()
+    greeting = gevent.spawn(say_hello, worker, OWN)
+    gevent.sleep(0.3)
+    assert not greeting.ready(), "the port greets: it may still come to it"
+    master.greenlet.kill(block=True)
+    server: Any = master.server
+    server.close(linger=0)
+    with pytest.raises(MasterGoneError, match="is gone: its port refuses, before it let this"):
+        greeting.get(timeout=TIMEOUT_S)
+
+
+def test_a_worker_that_said_hello_to_an_earlier_master_joins_the_next(
+    master: MasterRunner, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hello, "REPEAT_S", 0.05)
+    worker = connect()
+    # What a master that was started anew knows of it.
+    del master.clients[worker.client_id]
+    welcome = Welcome(master.environment, master, OWN)
+    assert say_hello(worker, OWN) == welcome.master
+    assert list(master.clients) == [worker.client_id]
     assert welcome.is_welcome(worker.client_id)
 
 
@@ -288,6 +318,24 @@ def test_a_worker_that_quits_while_it_is_awaited_is_awaited_no_longer(
     waiting = gevent.spawn(gate[1].gather)
     gevent.sleep(0.1)
     quit_like_locust(gone.runner)
+    assert waiting.get(timeout=TIMEOUT_S / 2) == ()
+
+
+def test_a_worker_that_locust_misses_is_not_awaited(
+    gate: tuple[Welcome, Barrier],
+    master: MasterRunner,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(barrier, "READY_TIMEOUT_S", TIMEOUT_S)
+    Ready(connect())
+    dead = connect()
+    say_hello(dead, OWN)
+    dead.greenlet.kill(block=True)
+    waiting = gevent.spawn(gate[1].gather)
+    gevent.sleep(0.1)
+    assert not waiting.ready(), "the control"
+    master.clients[dead.client_id].state = STATE_MISSING
     assert waiting.get(timeout=TIMEOUT_S / 2) == ()
 
 

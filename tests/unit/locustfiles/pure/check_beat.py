@@ -89,12 +89,15 @@ class Worker:
         self.runner = connection()
         self.events: list[str] = []
         self.missing_s = 0.0
+        self.unread_s = 0.0
         self.beat = WorkerBeat(
             self.runner,
             holding=lambda: Holding({"A": 2}, {"A": 1}),
             fence=lambda: self.events.append("fence"),
             exchanged=lambda *times: None,
+            answered=lambda master: self.events.append(f"answered by {master}"),
             missing=lambda for_s: setattr(self, "missing_s", for_s),
+            unread=lambda for_s: setattr(self, "unread_s", for_s),
             master_runs=lambda run_id: self.events.append(f"runs {run_id}"),
         )
 
@@ -108,7 +111,7 @@ class Worker:
 
     def answered(self, to: dict[str, Any], lease_s: float = LEASE_S, **more: Any) -> None:
         times = {"t0_us": to["t0_us"], "t1_us": self.clock.us(), "t2_us": self.clock.us()}
-        data = {"lease_s": lease_s, "run_id": None, "epochs": [], **times, **more}
+        data = {"lease_s": lease_s, "master": "m", "run_id": None, "epochs": [], **times, **more}
         self.runner.handle_message(message(ANSWER, data, "here_1"))
 
 
@@ -170,9 +173,33 @@ def test_answers_that_lie_behind_another_message_are_no_silence(clock: Clock) ->
     worker.runner.listeners["stop"] = handle_stop
     worker.runner.handle_message(message("stop", None, "here_1"))
     assert worker.missing_s < 1.0
+    assert worker.unread_s > 9.0, "but a master that is gone is to be found"
+    assert "fence" not in worker.events, "its users go anyway"
     for _ in range(8):
         worker.turn(after_s=0.5)
     assert worker.missing_s > 3.0, "the control"
+
+
+def test_a_lease_that_runs_out_behind_another_message_fences(clock: Clock) -> None:
+    worker = Worker(clock)
+    worker.answered(worker.turn())
+    worker.runner.listeners["spawn"] = lambda **_: worker.turn(after_s=LEASE_S)
+    worker.runner.handle_message(message("spawn", None, "here_1"))
+    assert worker.events[-2:] == ["fence", "beat"]
+
+
+def test_a_worker_that_has_stopped_fences_again_in_its_next_run(clock: Clock) -> None:
+    worker = Worker(clock)
+    worker.runner.handle_message(message("stop", None, "here_1"))
+    worker.answered(worker.turn())
+    worker.turn(after_s=LEASE_S)
+    assert worker.events.count("fence") == 1
+
+
+def test_it_is_told_which_master_answers(clock: Clock) -> None:
+    worker = Worker(clock)
+    worker.answered(worker.turn(), master="m2")
+    assert "answered by m2" in worker.events
 
 
 def test_epochs_are_those_of_the_run_and_come_once(clock: Clock) -> None:
@@ -392,12 +419,17 @@ def test_while_a_run_is_stopped_nobody_is_noted_or_told_anything(master: Master)
     stopping: Any = master.environment.events.test_stopping
     stopping.fire(environment=master.environment)
     assert not master.muster.is_deserted
+    running = master.runner.clients["a"].user_classes_count
+    assert running == {"A": 8}
     master.pass_time(LEASE_S + 1.0)
+    assert master.runner.clients["a"].user_classes_count == running, "Locust waits for them"
     master.hear("b")
     assert master.notes.texts == [] and master.told() == {}
     assert master.hear("b")["run_id"] == "run", "until it is collected"
     master.muster.end()
     assert master.hear("b")["run_id"] is None
+    master.look()
+    assert master.muster.present() == ("b",), "who is still silent is away"
 
 
 def test_a_failure_ends_neither_the_watch_nor_the_beats(

@@ -33,11 +33,17 @@ class Worker:
         self.ends: list[str] = []
         runner: Any = self
         self.loss = MasterLoss(runner, self.ends.append, self.knock)
+        self.loss.greeted("m")
 
     def knock(self, host: str, port: int) -> Door:
         assert (host, port) == (self.master_host, self.master_port)
         self.knocks += 1
         return self.door
+
+    def unread_for(self, seconds: float) -> None:
+        self.loss.unread(seconds)
+        gevent.sleep(0)
+        gevent.sleep(0)
 
     def silent_for(self, seconds: float) -> None:
         self.loss.missing(seconds)
@@ -83,7 +89,7 @@ def test_a_probe_that_is_under_way_when_the_minute_is_over_ends_nothing_again() 
 def test_a_master_that_comes_back_has_its_worker_as_before() -> None:
     worker = Worker(Door.SILENT)
     worker.silent_for(20.0)
-    worker.loss.answered()
+    worker.loss.answered("m")
     assert worker.environment.process_exit_code == 0
     worker.door = Door.GONE
     worker.silent_for(0.5)
@@ -95,9 +101,44 @@ def test_a_master_that_comes_back_has_its_worker_as_before() -> None:
 def test_an_answer_while_the_port_is_probed_saves_the_worker() -> None:
     worker = Worker(Door.GONE)
     worker.loss.missing(4.0)
-    worker.loss.answered()
+    worker.loss.answered("m")
     gevent.sleep(0)
     assert (worker.knocks, worker.ends) == (1, [])
+
+
+def test_a_master_that_was_started_anew_ends_the_worker_once() -> None:
+    worker = Worker(Door.OPEN)
+    worker.loss.answered("m")
+    assert worker.ends == []
+    for _ in range(3):
+        worker.loss.answered("another")
+    (reason,) = worker.ends
+    assert "was started anew and knows nothing of this worker" in reason
+
+
+def test_a_worker_that_reads_nothing_ends_when_the_port_refuses_and_only_then() -> None:
+    worker = Worker(Door.OPEN)
+    for seconds in (PROBE_AFTER_S - 0.01, PROBE_AFTER_S, 2 * RETURN_TIMEOUT_S):
+        worker.unread_for(seconds)
+    worker.door = Door.SILENT
+    worker.unread_for(2 * RETURN_TIMEOUT_S)
+    assert (worker.knocks, worker.ends, worker.environment.process_exit_code) == (3, [], 0)
+    worker.door = Door.GONE
+    worker.unread_for(3 * RETURN_TIMEOUT_S)
+    worker.unread_for(3 * RETURN_TIMEOUT_S)
+    (reason,) = worker.ends
+    assert "is gone" in reason
+
+
+def test_locusts_own_minute_is_no_success_and_nothing_takes_it_back() -> None:
+    worker = Worker(Door.OPEN)
+    worker.silent_for(20.0)
+    worker.loss.timed_out()
+    worker.loss.answered("m")
+    worker.loss.timed_out()
+    (reason,) = worker.ends
+    assert "no heartbeat for a minute" in reason
+    assert worker.environment.process_exit_code == 5
 
 
 @pytest.fixture

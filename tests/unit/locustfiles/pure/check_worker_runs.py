@@ -29,6 +29,7 @@ class Master:
         self.stops = 0
         self.runner.stop = self._stop
         self.worker = Worker(self.runner.environment, self.runner)
+        self.worker.loss.greeted("m")
         in_run: Any = SimpleNamespace(plan=SimpleNamespace(run_id="one"))
         self.worker._load_side = in_run
 
@@ -38,7 +39,8 @@ class Master:
     def answers(self, run_id: str | None) -> None:
         now_us = own_wall_us()
         times = {"t0_us": now_us, "t1_us": now_us, "t2_us": now_us}
-        data: dict[str, Any] = {**times, "lease_s": 3.0, "run_id": run_id, "epochs": []}
+        data: dict[str, Any] = {**times, "lease_s": 3.0, "master": "m", "run_id": run_id}
+        data["epochs"] = []
         listener, _ = self.runner.custom_messages[ANSWER]
         listener(environment=self.runner.environment, msg=SimpleNamespace(data=data))
         gevent.sleep(0.01)
