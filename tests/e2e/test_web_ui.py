@@ -198,6 +198,7 @@ def test_a_master_without_workers_says_so_and_starts_when_one_has_come(tmp_path:
     [
         ({"shape_class": "NoShape"}, "no shape 'NoShape'"),
         ({"host": "http://192.0.2.1:80"}, "--nodes"),
+        ({"host": ""}, "leave the host as it is"),
         ({"shape_class": "Default", "user_count": "10000000", "spawn_rate": "1"}, "ulimit -n"),
         ({"shape_class": "Default", "user_count": "many", "spawn_rate": "1"}, "user_count"),
         ({"shape_class": "Default", "user_count": "9" * 5000, "spawn_rate": "1"}, "user_count"),

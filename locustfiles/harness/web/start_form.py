@@ -35,7 +35,12 @@ def why_no_host(form: Mapping[str, str], environment: Environment) -> str | None
     """The page presets the target's host, or that of the classes where all have the same one."""
     hosts = {user.host for user in environment.user_classes}
     shown = environment.host or (hosts.pop() if len(hosts) == 1 else None)
-    if form.get("host", "") in ("", shown):
+    # An empty one unsets Locust's host: the classes' own were not looked at where one was given.
+    if (
+        "host" not in form
+        or form["host"] == (shown or "")
+        or not (form["host"] or environment.host)
+    ):
         return None
     return (
         "the target is chosen when Locust starts, so that it can be checked: leave the host as it "
