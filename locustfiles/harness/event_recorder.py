@@ -1,7 +1,8 @@
 """Turns Locust's request events into samples, for every client that is not our own.
 
 HttpUser, FastHttpUser and clients of other protocols say what they sent by Locust's `request`
-event; a LeanHttpUser makes a richer sample itself, so its events are passed over. What counts is
+event; a LeanHttpUser makes a richer sample itself, so its events are passed over. A session that a
+locustfile makes on its own has nobody who takes its samples, so its events count. What counts is
 what Locust counts: each event is one request, failed if it has an exception. Life cycle: one per
 run and process, listening from `attach` to `detach`.
 
@@ -62,7 +63,7 @@ class EventRecorder:
         **_: object,
     ) -> None:
         """Locust's listener. The names are Locust's; a client may give anything under them."""
-        if isinstance(response, Response):
+        if isinstance(response, Response) and response.is_sampled:
             return
         endpoint = f"{request_type} {_text(name)}".strip()
         took_us = _duration_us(response_time)

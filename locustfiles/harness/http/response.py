@@ -63,12 +63,12 @@ class Response:
 
     `content` is decoded and empty when nothing came; `request_meta` holds the arguments of
     Locust's request event, which a with-block may change before it ends. `js` is what `rest()`
-    makes of the content.
+    makes of the content. `is_sampled`: its session yields a Sample of its own for it.
     """
 
     __slots__ = (
         "_encoding", "_entered", "_headers", "_history", "_mark", "_raw_head", "_report",
-        "content", "error", "js", "request_meta", "status_code", "url",
+        "content", "error", "is_sampled", "js", "request_meta", "status_code", "url",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +85,7 @@ class Response:
         self.status_code = status_code
         self.content = content
         self.error = error
+        self.is_sampled = False
         self._raw_head = raw_head
         self._headers: ResponseHeaders | None = None
         self._report: Callable[[Response], None] | None = None
@@ -138,10 +139,11 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The content in the charset of `encoding`, or UTF-8 if there is no such; never raises."""
+        """The content in the charset of `encoding`, or UTF-8 where that cannot be; never raises."""
         try:
             return self.content.decode(self.encoding, errors="replace")
-        except LookupError:
+        except (LookupError, ValueError):
+            # Some charsets raise whatever they are told of errors: idna, undefined.
             return self.content.decode("utf-8", errors="replace")
 
     def json(self) -> Any:

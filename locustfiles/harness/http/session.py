@@ -150,6 +150,8 @@ class LeanHttpSession(Calls):
         base URL; anything that happens on the way to the target or back is on the response.
         """
         timeout_s = self._timeout_s if timeout is None else _checked_timeout(timeout)
+        # Methods are in upper case (RFC 9110, 9.1); a `head` would wait for a body.
+        method = method.upper()
         composer = self._composer
         route, target = composer.resolve(url, params)
         if files:
@@ -324,6 +326,7 @@ class LeanHttpSession(Calls):
         """Locust's event, then the sample, even if a listener ends the user."""
         meta = response.request_meta
         cause = meta["exception"] = response.failure_cause()
+        response.is_sampled = self._sink is not None
         try:
             self._event.fire(response=response, **meta)
         finally:

@@ -94,6 +94,27 @@ def test_every_method_is_sent_as_it_is_called(client: Client, serve: Serve, meth
     assert has_length == (method in ("POST", "PUT", "PATCH"))
 
 
+@pytest.mark.parametrize("charset", ["idna", "undefined", "no-such", "punycode", "utf-8"])
+def test_text_is_text_whatever_charset_the_response_names(
+    client: Client, serve: Serve, charset: str
+) -> None:
+    body = "é\u00ad.".encode()
+    recorder = Recorder(serve, answer(body, f"Content-Type: text/html; charset={charset}"))
+    client.new(recorder.url)
+    reply = client.request("GET", "/")
+    assert reply["status"] == 200
+    if charset != "punycode":
+        assert reply["text"] == body.decode()
+
+
+def test_a_method_in_lower_case_is_sent_in_upper_case(client: Client, serve: Serve) -> None:
+    """Else the answer to `head`, which has a length and no body, would be awaited in vain."""
+    recorder = Recorder(serve, b"HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n")
+    client.new(recorder.url)
+    assert client.request("head", "/x")["status"] == 200
+    assert recorder.last.startswith("HEAD /x HTTP/1.1\r\n")
+
+
 def test_bodies_say_what_they_are(client: Client, serve: Serve) -> None:
     recorder = Recorder(serve)
     client.new(recorder.url)

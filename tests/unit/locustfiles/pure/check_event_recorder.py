@@ -12,7 +12,11 @@ from locust.event import Events
 
 from locustfiles.harness.event_recorder import FURTHER_HOSTS, MAX_HOSTS, EventRecorder
 from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.http.origin import Origin
+from locustfiles.harness.http.resolver import Address, Resolver
 from locustfiles.harness.http.response import Response
+from locustfiles.harness.http.session import LeanHttpSession
+from locustfiles.harness.http.transport_error import NeverSent
 from results.sample import Outcome, Sample
 
 
@@ -70,7 +74,27 @@ def test_an_exception_that_is_false_is_no_failure_as_for_locust(taken: Taken) ->
 
 def test_what_a_lean_user_sends_is_not_counted_twice(taken: Taken) -> None:
     own = Response("http://a/", {"request_type": "GET", "name": "/"}, 200, b"", b"", None)
+    own.is_sampled = True
     assert taken.fire(response=own) is None
+
+
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_session_of_the_locustfiles_own_is_counted_once(taken: Taken, is_recorded: bool) -> None:
+    class Nowhere(Resolver):
+        def addresses(self, origin: Origin, timeout_s: float) -> tuple[Address, ...]:
+            raise NeverSent(origin.label, "is nowhere")
+
+    sampled: list[Sample] = []
+    session = LeanHttpSession(
+        "http://a.example",
+        taken.environment.events.request,
+        resolver=Nowhere(),
+        sample_sink=sampled.append if is_recorded else None,
+    )
+    assert session.get("/x").status_code == 0
+    counted = sampled if is_recorded else taken.samples
+    assert [(one.name, one.node) for one in counted] == [("GET /x", "http://a.example")]
+    assert len(sampled) + len(taken.samples) == 1
 
 
 def test_the_start_is_known_where_the_with_block_took_its_time(taken: Taken) -> None:
