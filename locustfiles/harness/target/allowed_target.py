@@ -11,6 +11,7 @@ This module must not open a connection; names are resolved by the function it is
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable
@@ -42,6 +43,10 @@ OWN_NETWORKS: tuple[Network, ...] = tuple(
 
 MIN_PREFIX = {4: 8, 6: 32}
 """Of a network that is allowed. A wider one would be a switch that turns the question off."""
+
+_AMBIGUOUS = re.compile(r"[\\\x00-\x1f\x7f]")
+_IS_HTTP = re.compile(r"https?:", re.IGNORECASE)
+_REMEDY = "write it as http://host:port"
 
 Resolve = Callable[[str], Iterable[str]]
 """Host name, or literal -> its addresses as text. Raises OSError when there are none."""
@@ -101,8 +106,12 @@ class Allowance:
         )
 
     def require(self, urls: Iterable[str], resolve: Resolve = resolve) -> None:
-        """Raises BadConfiguration for the first target that may not be loaded."""
-        for host in dict.fromkeys(filter(None, map(host_of, urls))):
+        """Raises BadConfiguration for the first target that may not be loaded or is unclear."""
+        try:
+            hosts = dict.fromkeys(filter(None, map(host_of, urls)))
+        except ValueError as error:
+            raise BadConfiguration(f"not an allowed target: {error}") from None
+        for host in hosts:
             if (reason := self.why_not(host, resolve)) is not None:
                 raise BadConfiguration(f"not an allowed target: {reason}")
 
@@ -116,11 +125,31 @@ def allowed_targets(text: str) -> list[str]:
 
 
 def host_of(target: str) -> str | None:
-    """Of a URL, or of the `host:port` that clients of other protocols take; None without any."""
+    """Of a URL, or of the `host:port` that clients of other protocols take; None without any.
+
+    Raises ValueError, with the remedy, for what a client may read otherwise than this does, and so
+    load another host than the one that was checked: a backslash before an '@' ends the host for
+    some parsers and belongs to the user's name for others.
+    """
+    is_url = "://" in target or target.startswith("//") or _IS_HTTP.match(target)
     try:
-        return urlsplit(target if "://" in target else f"//{target}").hostname
+        parts = urlsplit(target if is_url else f"//{target}")
+        host = parts.hostname
     except ValueError:
-        return None
+        raise ValueError(f"{_shown(target)} is no URL: {_REMEDY}") from None
+    if _AMBIGUOUS.search(target) or " " in parts.netloc or target != target.strip():
+        raise ValueError(
+            f"{_shown(target)} has a backslash, a blank or a control character, which clients read "
+            f"differently: {_REMEDY}"
+        )
+    if host is None and is_url and parts.scheme in ("", "http", "https"):
+        raise ValueError(f"{_shown(target)} names no host: {_REMEDY}")
+    return host
+
+
+def _shown(target: str) -> str:
+    """Without what may be a password."""
+    return repr(target.rpartition("@")[2])
 
 
 def _checked(item: str) -> str:

@@ -164,15 +164,43 @@ def test_what_is_no_host_is_refused_without_what_may_be_secret(text: str, says: 
         ("localhost:50051", "localhost"),
         ("postgresql://db.example/x", "db.example"),
         ("203.0.113.5", "203.0.113.5"),
-        ("http://[::1", None),
+        ("//a.example/x", "a.example"),
+        ("http://a.example/x y", "a.example"),
         ("", None),
         ("/path", None),
+        ("unix:///run/x.sock", None),
     ],
 )
 def test_the_host_is_found_in_urls_and_in_what_other_clients_take(
     target: str, host: str | None
 ) -> None:
     assert host_of(target) == host
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://8.8.8.8\\@127.0.0.1/",
+        "http://user:hidden@8.8.8.8\\@127.0.0.1/",
+        "8.8.8.8\\@127.0.0.1:80",
+        "http://127.0.0.1\n@8.8.8.8/",
+        "http://8.8\t.8.8",
+        " http://8.8.8.8",
+        "http://127.0.0.1 .example",
+        "http:/8.8.8.8",
+        "HTTP:8.8.8.8",
+        "https:///8.8.8.8",
+        "///8.8.8.8",
+        "http://:80",
+        "http://[::1",
+    ],
+)
+def test_a_target_whose_host_clients_may_read_otherwise_is_refused(target: str) -> None:
+    """urllib3 sends `http://8.8.8.8\\@127.0.0.1/` to 8.8.8.8."""
+    with pytest.raises(BadConfiguration) as caught:
+        NOBODY.require([target], literal)
+    assert "write it as http://host:port" in str(caught.value)
+    assert "hidden" not in str(caught.value)
 
 
 def test_the_first_target_that_may_not_be_loaded_is_named() -> None:
