@@ -41,7 +41,7 @@ from locustfiles.harness.arrivals.open_load import (
 )
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
-from locustfiles.harness.distribution.fingerprint import suite_hashes
+from locustfiles.harness.distribution.fingerprint import given_options, suite_hashes
 from locustfiles.harness.distribution.worker import Worker
 from locustfiles.harness.exit_code import keep_exit_code
 from locustfiles.harness.failure import BadConfiguration
@@ -64,6 +64,9 @@ from shapes.locust_shape import PhasedShape
 
 STRAPPED = "foundation_strapped"
 """Attribute of Locust's events: ids of all that was strapped in, of which there may be one."""
+
+STOP_TIMEOUT = "stop_timeout"
+"""Locust's name of `--stop-timeout`."""
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +119,8 @@ class Harness:
             stop_before_the_load()
 
     def _prepare(self, environment: Environment, runner: Runner, web_ui: WebUI | None) -> None:
-        if not environment.stop_timeout:
+        # Locust's default is 0 as well.
+        if not environment.stop_timeout and STOP_TIMEOUT not in given_options(sys.argv[1:]):
             environment.stop_timeout = self._scenario.stop_timeout_s
         options = Options.of(environment, loads_nodes=self._scenario.cluster is not None)
         shape = self._configured_shape(environment, options)
@@ -124,7 +128,7 @@ class Harness:
             # A failed request is the verdict's business, not the worker's exit code.
             environment.process_exit_code = int(ExitCode.PASS)
             self._worker = Worker(environment, runner)
-            self._interrupts.watch_worker(runner)
+            self._interrupts.watch_worker(runner, self._worker.finish)
             self._worker.greet()
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
@@ -140,6 +144,8 @@ class Harness:
         # a run that the master has stopped no longer shows that Locust was told to quit.
         quitting: Any = environment.events.quitting
         quitting.add_listener(self._on_quitting)
+        if isinstance(runner, MasterRunner):
+            self._interrupts.watch_awaited_workers(owner, runner)
         if web_ui is None:
             self._interrupts.watch_headless(owner, runner)
         else:

@@ -255,6 +255,71 @@ def test_whoever_gave_no_end_decides_by_ctrl_c_and_every_other_interrupt_aborts(
     assert done.window("run")["total"]["requests"] > 10
 
 
+SLOW = """
+import gevent
+from locust import User, events, task
+
+@events.test_stopping.add_listener
+def say(environment, **_):
+    print("stopping a", type(environment.runner).__name__, flush=True)
+
+class Slow(User):
+    @task
+    def take_long(self):
+        gevent.sleep(3)
+        for _ in range(10):
+            self.environment.events.request.fire(
+                request_type="own", name="slow", response_time=3000, response_length=0,
+                exception=None, context={},
+            )
+"""
+"""Ten requests in each task that is left to end."""
+
+
+def slow(tmp_path: Path) -> Path:
+    path = tmp_path / "slow.py"
+    path.write_text(SLOW + THE_LINE)
+    return path
+
+
+def test_a_worker_that_the_master_has_already_stopped_leaves_by_ctrl_c_without_a_loss(
+    tmp_path: Path,
+) -> None:
+    """A terminal tells all processes at once: the master's message may come before the signal."""
+    with Run(tmp_path / "runs", *TWO, "-u", "2", "-r", "2", locustfile=slow(tmp_path)) as started:
+        wait_until(lambda: started.seconds_recorded() >= 2, "no load: " + started.errors())
+        workers = started.family()[:-1]
+        started.interrupt(signal.SIGINT)
+        wait_until(lambda: started.output().count("stopping a WorkerRunner") >= 2, "no stop")
+        for worker in workers:
+            worker.send_signal(signal.SIGINT)
+        done = started.finish()
+    assert_judged(done)
+    assert done.window("run")["total"]["requests"] % 10 == 0
+    assert done.window("run")["total"]["requests"] >= 20, "the tasks in progress came to their end"
+
+
+@pytest.mark.parametrize(("given", "requests"), [(("--stop-timeout", "0"), 0), ((), 10)])
+def test_a_stop_timeout_of_zero_is_taken_for_what_it_says(
+    tmp_path: Path, given: tuple[str, ...], requests: int
+) -> None:
+    done = run(tmp_path / "runs", "-t", "1", *given, locustfile=slow(tmp_path))
+    assert done.exit_code == (0 if requests else 3), done.stdout + done.stderr
+    assert done.window("run")["total"]["requests"] == requests
+
+
+def test_workers_that_do_not_come_in_time_are_a_bad_configuration_and_no_fail(
+    tmp_path: Path,
+) -> None:
+    wait = ("--expect-workers-max-wait", "1")
+    with Fleet(tmp_path, JUDGED) as fleet:
+        done = fleet.master("-t", "1", *wait, workers=2).finish()
+    assert done.exit_code == 4, done.stdout + done.stderr
+    assert "0 of 2 workers were ready after 1 s" in done.stderr
+    assert "--expect-workers-max-wait" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.long
 def test_a_shape_that_is_interrupted_is_aborted(tmp_path: Path, target: OwnTarget) -> None:
     endless = A_SHAPE.replace("None if run_time_s > 3 else ", "")

@@ -93,7 +93,7 @@ def fingerprint(environment: Environment) -> Fingerprint:
     paths = [Path(path) for path in environment.parsed_locustfiles or ()]
     roots = [Path(root) for package in PACKAGES for root in _roots(package)]
     parsed = vars(parsed_options(environment))
-    given = _given(sys.argv[1:]) if parsed.get("worker") else parsed
+    given = given_options(sys.argv[1:]) if parsed.get("worker") else parsed
     return Fingerprint(
         locust=locust.__version__,
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -187,7 +187,7 @@ def _hash(content: bytes) -> str:
 # Options
 
 
-def _given(arguments: Sequence[str]) -> dict[str, Any]:
+def given_options(arguments: Sequence[str]) -> dict[str, Any]:
     """Options that were given, on the command line, in the environment or a configuration file."""
     parser = argument_parser.get_parser()
     for action in parser._actions:

@@ -220,7 +220,7 @@ def test_modules_of_the_locustfiles_folder_are_hashed_and_no_others(
 
 def test_options_that_are_given_are_told_from_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCUST_LOGLEVEL", "DEBUG")
-    given = taken._given(["--users", "5", "--tags", "a", "b"])
+    given = taken.given_options(["--users", "5", "--tags", "a", "b"])
     assert given == {"num_users": 5, "tags": ["a", "b"], "loglevel": "DEBUG"}
 
 
@@ -232,8 +232,10 @@ def test_a_default_that_a_locustfile_sets_is_not_given() -> None:
     events: Any = locust.events
     events.init_command_line_parser.add_listener(add_flavour)
     try:
-        assert taken._given([]) == {}
-        assert taken._given(["--flavour", "plain"]) == {"flavour": "plain"}, "given, if the same"
+        assert taken.given_options([]) == {}
+        assert taken.given_options(["--flavour", "plain"]) == {"flavour": "plain"}, (
+            "given, if the same"
+        )
     finally:
         events.init_command_line_parser.remove_listener(add_flavour)
 
