@@ -18,6 +18,8 @@ HEARD_S = "away_heard_s"
 """When its last beat came, in seconds since the run's origin."""
 SHARE = "away_share"
 """Its part of the load, 0 to 1."""
+LEFT = "away_left"
+"""1 for one that said that it is done; absent for one that was lost."""
 OTHERS = "away_others"
 """How many workers were there to take it over."""
 LAST_SECOND = "away_last_second"
@@ -41,6 +43,7 @@ class Absence:
     last_second: int | None = None
     rate_per_s: float = 0.0
     back_s: float | None = None
+    has_left: bool = False
 
     def lines(self) -> tuple[Health, ...]:
         """As the master writes it: one line, two when it is over."""
@@ -54,6 +57,8 @@ class Absence:
         }
         if self.last_second is not None:
             values[LAST_SECOND] = float(self.last_second)
+        if self.has_left:
+            values[LEFT] = 1.0
         began = Health(round(self.taken_s, 3), self.source, values)
         if self.back_s is None:
             return (began,)
@@ -61,12 +66,24 @@ class Absence:
 
     def text(self) -> str:
         """One sentence, without the worker's name."""
+        if self.back_s is None and self.has_left:
+            return (
+                f"left: it said at {self.heard_s:.1f} s that it was done, and reported all; "
+                f"{self._taken_over()}"
+            )
         if self.back_s is None:
             return (
                 f"was lost: its last beat came at {self.heard_s:.1f} s, {self._missing()}; "
                 f"{self._unreported()}"
             )
         return f"was away from {self.heard_s:.1f} s to {self.back_s:.1f} s, {self._missing()}"
+
+    def _taken_over(self) -> str:
+        share = f"its share ({self.share:.0%} of the load)"
+        if not self.others:
+            return f"{share} was missing until the end, since no other worker was there"
+        who = "another worker" if self.others == 1 else f"{self.others} others"
+        return f"{who} took {share} over then"
 
     def _missing(self) -> str:
         share = f"its share ({self.share:.0%} of the load) was missing"
@@ -118,4 +135,5 @@ def _absence(line: Health) -> Absence:
         unreported_s=values.get(UNREPORTED_S, 0.0),
         last_second=None if last is None else int(last),
         rate_per_s=values.get(RATE, 0.0),
+        has_left=bool(values.get(LEFT, 0.0)),
     )

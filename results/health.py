@@ -123,8 +123,12 @@ off by this; what moves faster was stepped, suspended or migrated, and cannot be
 
 USERS_SHARE = 0.9
 USERS_SPAN_S = 10.0
-"""Fewer than this share of the planned users for this long: the load was not there. Workers report
-their users every 3 s, and a step takes a second, so that shorter gaps mean nothing."""
+"""Fewer than this share of the planned users for this long: the load was not there."""
+USERS_SPAN_SHARE = 0.2
+USERS_LEAST_SPAN_S = 3.0
+"""Of a plan that is shorter than 50 s this share is enough, ten seconds may be a whole phase of it;
+but a step takes a second and workers tell of their users twice a second, so that gaps of less than
+this mean nothing."""
 
 
 OF_ITSELF = frozenset((LAG_P99_MS, CPU_PERCENT))

@@ -301,6 +301,8 @@ class Owner:
         run = self._run
         if run is not None and run.roll is not None and run.run_id == msg.data["run_id"]:
             run.roll.finished(msg.node_id, msg.data)
+            if self._muster is not None:
+                self._muster.left(msg.node_id)
 
     # At its end
 

@@ -6,7 +6,7 @@ This module must not know checks or the target.
 from __future__ import annotations
 
 from results.finding import Finding, Mark
-from results.health import USERS_SHARE, USERS_SPAN_S
+from results.health import USERS_LEAST_SPAN_S, USERS_SHARE, USERS_SPAN_S, USERS_SPAN_SHARE
 from results.stretch import long_stretches, longest
 from results.timeline import Timeline
 
@@ -36,7 +36,9 @@ def users_missing(timeline: Timeline) -> list[Finding]:
         around = timeline.plan.users[max(0, second - 1) : second + 2]
         planned = min(around) if len(around) >= 2 else 0
         missing.append((progress.t_s, 1 - progress.users / planned if planned else 0.0))
-    over = long_stretches(missing, over=1 - USERS_SHARE, least_s=USERS_SPAN_S)
+    length_s = len(timeline.plan.users)
+    least_s = min(USERS_SPAN_S, max(USERS_LEAST_SPAN_S, USERS_SPAN_SHARE * length_s))
+    over = long_stretches(missing, over=1 - USERS_SHARE, least_s=least_s)
     if not over:
         return []
     worst = max(one.worst for one in over)

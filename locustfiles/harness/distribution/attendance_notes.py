@@ -17,6 +17,7 @@ from shapes.epoch import Epoch
 
 JOINED = "worker_joined"
 LOST = "worker_lost"
+LEFT = "worker_left"
 BACK = "worker_back"
 EPOCH = "epoch"
 """Labels of annotations."""
@@ -82,6 +83,25 @@ class AttendanceNotes:
         text = f"{self._who(worker)} {absence.text()}"
         logger.error(text)
         self._note(t_s, LOST, text)
+        self._health(absence.lines()[0])
+
+    def left(self, worker: str, t_s: float, share: float, others: int) -> None:
+        """It ended its part of the run on its own, and has reported all of it."""
+        source = self._source(worker)
+        absence = Absence(
+            source,
+            heard_s=t_s,
+            taken_s=t_s,
+            share=share,
+            others=others,
+            unreported_s=0.0,
+            last_second=self._last_second.get(source),
+            has_left=True,
+        )
+        self._absences[worker] = absence
+        text = f"{self._who(worker)} {absence.text()}"
+        logger.warning(text)
+        self._note(t_s, LEFT, text)
         self._health(absence.lines()[0])
 
     def back(self, worker: str, t_s: float) -> None:

@@ -115,6 +115,8 @@ class WorkerBeat:
         self._seen_us: int | None = None
         self._now = Event()
         self._run_id: str | None = None
+        self.master_run: str | None = None
+        """The run that the master is in, by what it has told last."""
         self.epochs = Epochs()
         runner.register_message(ANSWER, self._on_answer)
         runner.register_message(EPOCHS, self._on_epochs)
@@ -214,6 +216,7 @@ class WorkerBeat:
         elif before_us is None or self._seen_us - before_us >= LEASE_S * 1e6:
             # The beat could not show that this worker hears; the next one can.
             self._now.set()
+        self.master_run = said["run_id"]
         self._master_runs(said["run_id"])
 
     def _on_epochs(self, environment: Environment, msg: Message, **_: Any) -> None:
@@ -222,6 +225,7 @@ class WorkerBeat:
     def _take_epochs(self, said: Mapping[str, Any]) -> None:
         if said["run_id"] is None:
             return
+        self.master_run = said["run_id"]
         self._follow(said["run_id"])
         for epoch in epochs_of(said["epochs"]):
             self.epochs.add(epoch)

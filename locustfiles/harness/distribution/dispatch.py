@@ -7,11 +7,14 @@ workers that are here (shapes/share.py), and is worked out anew each time.
 
 A tick of our shape is one round: its `counts` say how many users of which class. Any other load (a
 person at the web UI, another shape) is ramped in rounds by Locust's spawn rate, in Locust's own
-order of classes. This module must not know how it is found out who is here.
+order of classes. In a master only `deliver` sends anybody anything, so that all orders come from
+one place, in one order; what Locust itself sends goes to nobody. This module must not know how it
+is found out who is here.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
@@ -27,6 +30,8 @@ from shapes.share import Shares, grant, spread
 
 NOBODY = "nobody"
 """Locust's master needs a worker to hand out to; a message to one that is not there is dropped."""
+
+logger = logging.getLogger(__name__)
 
 
 class Handout:
@@ -100,10 +105,12 @@ class HarnessDispatcher(UsersDispatcher):
         *,
         environment: Environment,
         handout: Handout,
+        deliver: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(worker_nodes=worker_nodes, user_classes=user_classes)
         self._environment = environment
         self._handout = handout
+        self._deliver = deliver
         self._rounds: Generator[Shares, None, None] = iter(())  # type: ignore[assignment]
         runner = environment.runner
         assert runner is not None
@@ -166,20 +173,89 @@ class HarnessDispatcher(UsersDispatcher):
     def _hand_out(self, counts: Mapping[str, int]) -> Shares:
         names = [one.__name__ for one in self._original_user_classes]
         self._handout.counts = {name: counts.get(name, 0) for name in names}
-        return self._handout.shares() or {NOBODY: dict.fromkeys(names, 0)}
+        if self._deliver is None:
+            return self._handout.shares()
+        self._deliver()
+        # Locust adds them up, to say how many there are to be.
+        return {NOBODY: dict(self._handout.counts)}
 
     def _get_user_current_count(self, user: str) -> int:
         # Locust's generator of classes asks, to know which fixed users are missing.
         return self._handout.order.count(user)
 
 
-def install(environment: Environment, handout: Handout) -> None:
-    """Have Locust use it. The handout is the process's; one dispatcher a run shares it."""
+class _Ended(gevent.GreenletExit):  # type: ignore[misc]
+    """Ends a start of users that is no longer wanted."""
+
+
+class Starts:
+    """Locust's `start` of a master, which ramps for as long as that takes, in whatever greenlet.
+
+    Locust forgets its dispatcher at a run's end, but the ramp would go on: workers would be sent
+    users that nobody records, and the run would be called running once more. So a ramp ends with
+    its run, and when another begins. After Locust has dropped a worker for good it starts anew in
+    the greenlet of its heartbeats, which a ramp would hold up; nobody needs that, since who is here
+    is found out by beats.
+    """
+
+    def __init__(self, environment: Environment, runner: MasterRunner) -> None:
+        self._runner = runner
+        self._start = runner.start
+        self._begun: UsersDispatcher | None = None
+        self._going: set[Any] = set()
+        runner.start = self._guarded  # type: ignore[method-assign]
+        stopping: Any = environment.events.test_stopping
+        stopping.add_listener(self._on_stopping)
+
+    def _guarded(self, *given: Any, **named: Any) -> None:
+        runner = self._runner
+        goes_on = runner.state in (STATE_SPAWNING, STATE_RUNNING)
+        if goes_on and runner._users_dispatcher is None and self._begun is not None:
+            # Only then it is gone in mid-run.
+            runner._users_dispatcher = self._begun
+            return
+        self._end_others()
+        current = gevent.getcurrent()
+        self._going.add(current)
+        try:
+            self._start(*given, **named)
+        except _Ended:
+            logger.debug(
+                "users are no longer started: the run is over, or they were asked for anew"
+            )
+        finally:
+            self._going.discard(current)
+
+    def made(self, dispatcher: UsersDispatcher) -> None:
+        """Locust has begun a run with it."""
+        self._begun = dispatcher
+
+    def _on_stopping(self, **_: Any) -> None:
+        self._begun = None
+        self._end_others()
+
+    def _end_others(self) -> None:
+        for one in self._going - {gevent.getcurrent()}:
+            gevent.kill(one, _Ended)
+
+
+def install(
+    environment: Environment, handout: Handout, deliver: Callable[[], None] | None = None
+) -> None:
+    """Have Locust use it. The handout is the process's; one dispatcher a run shares it.
+
+    A master gives `deliver`, which tells each worker what the handout says.
+    """
+    runner = environment.runner
+    starts = Starts(environment, runner) if isinstance(runner, MasterRunner) else None
 
     def make(**given: Any) -> HarnessDispatcher:
-        return HarnessDispatcher(**given, environment=environment, handout=handout)
+        made = HarnessDispatcher(**given, environment=environment, handout=handout, deliver=deliver)
+        if starts is not None:
+            starts.made(made)
+        return made
 
     environment.dispatcher_class = make  # type: ignore[assignment]
-    if isinstance(environment.runner, MasterRunner) and environment.parsed_options is not None:
+    if starts is not None and environment.parsed_options is not None:
         # Locust's own rebalancing would divide a second time, from what it remembers.
         environment.parsed_options.enable_rebalancing = False

@@ -81,7 +81,7 @@ class Attendance:
                 found.append(Absence(worker, member.heard_s, ended_s))
         return tuple(found)
 
-    def excuse(self, stood_still_s: float) -> None:
+    def excuse(self, stood_still_s: float, now_s: float) -> None:
         """The master itself stood still for that long: beats may lie unread, so nobody is away.
 
         It keeps its workers for longer than their leases, which is safe: who has lost its lease
@@ -89,7 +89,16 @@ class Attendance:
         """
         for member in self._members.values():
             if member.is_here:
-                member.heard_s += stood_still_s
+                # Who was heard meanwhile was not heard in the future.
+                member.heard_s = max(member.heard_s, min(now_s, member.heard_s + stood_still_s))
+
+    def end(self, worker: str) -> bool:
+        """It is away from now on, and will not be found to have lapsed. Whether it was here."""
+        member = self._members.get(worker)
+        if member is None or not member.is_here:
+            return False
+        member.is_here = False
+        return True
 
     def unheard_s(self, worker: str, now_s: float) -> float:
         """Since its last beat. The worker has to be known."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,6 +58,7 @@ class Notes(Protocol):
     def away(
         self, worker: str, t_s: float, heard_s: float, ended_s: float, share: float, others: int
     ) -> None: ...
+    def left(self, worker: str, t_s: float, share: float, others: int) -> None: ...
     def back(self, worker: str, t_s: float) -> None: ...
     def epoch(self, epoch: Epoch, t_s: float) -> None: ...
 
@@ -68,6 +69,7 @@ class _Run:
     elapsed_s: Callable[[], float]
     notes: Notes
     epochs: Epochs = field(default_factory=Epochs)
+    done: set[str] = field(default_factory=set)
     is_stopping: bool = False
     has_ended_arrivals: bool = False
 
@@ -94,7 +96,7 @@ class Muster:
         self.is_deserted = False
         """Whether no worker was left when the run was stopped."""
         self.handout = Handout(self.present)
-        install(environment, self.handout)
+        install(environment, self.handout, self._hand_out)
         runner.register_message(BEAT, self._on_beat)
         stopping: Any = environment.events.test_stopping
         stopping.add_listener(self._on_stopping)
@@ -141,10 +143,12 @@ class Muster:
         t1_us = own_wall_us()
         worker, said = msg.node_id, msg.data
         hears = said["seen_us"] is not None and t1_us - said["seen_us"] < LEASE_S * 1e6
-        # Locust forgets workers that quit, and those that were away for a minute.
-        leases = hears and self._is_welcome(worker) and worker in self._runner.clients
-        change = self._attendance.renew(worker, time.perf_counter()) if leases else None
         run = self._run
+        has_left = run is not None and worker in run.done
+        # Locust forgets workers that quit, and those that were away for a minute.
+        is_member = self._is_welcome(worker) and worker in self._runner.clients
+        leases = hears and is_member and not has_left
+        change = self._attendance.renew(worker, time.perf_counter()) if leases else None
         rows: list[list[object]] = []
         if run is not None:
             known = said["epochs"] if said["run_id"] == run.run_id else 0
@@ -191,31 +195,56 @@ class Muster:
                 logger.exception("who is here could not be looked at")
 
     def _look(self, now_s: float) -> None:
-        self._attendance.excuse(self._awake.pass_time(now_s))
+        self._attendance.excuse(self._awake.pass_time(now_s), now_s)
         self._awake.heard()
         if self._run is not None and self._run.is_stopping:
             # Workers that wait for their users read no answers, and so get no leases.
             return
-        for absence in self._attendance.lapse(now_s):
-            self._left(absence, now_s)
+        if absences := self._attendance.lapse(now_s):
+            self._lost(absences, now_s)
 
-    def _left(self, absence: Absence, now_s: float) -> None:
-        worker = absence.worker
+    def _lost(self, absences: Sequence[Absence], now_s: float) -> None:
+        """Their leases ran out in the same moment."""
+        for absence in absences:
+            self._forget_users(absence.worker)
+        run = self._run
+        if run is None or run.is_stopping:
+            return
+        shares = self._take_shares([absence.worker for absence in absences])
+        others, t_s = len(self.present()), run.elapsed_s()
+        for absence in absences:
+            ended_s = t_s - (now_s - absence.ended_s)
+            heard_s = t_s - (now_s - absence.heard_s)
+            run.notes.away(absence.worker, t_s, heard_s, ended_s, shares[absence.worker], others)
+        self._add_epoch(run)
+
+    def left(self, worker: str) -> None:
+        """It has said that it is done with the run, which goes on: others need not wait for the
+        end of its lease, and its beats until it is gone renew none."""
+        run = self._run
+        if run is None or run.is_stopping:
+            return
+        run.done.add(worker)
+        if not self._attendance.end(worker):
+            return
+        self._forget_users(worker)
+        shares = self._take_shares([worker])
+        run.notes.left(worker, run.elapsed_s(), shares[worker], len(self.present()))
+        self._add_epoch(run)
+
+    def _forget_users(self, worker: str) -> None:
         self._users.pop(worker, None)
         if worker in self._runner.clients:
             # Locust counts the dead for another second, and those of a late report for ever.
             self._runner.clients[worker].user_classes_count = {}
-        run = self._run
-        if run is None or run.is_stopping:
-            return
-        others = len(self.present())
-        share = self.handout.part_of(worker) or 1 / (others + 1)
+
+    def _take_shares(self, workers: Sequence[str]) -> dict[str, float]:
+        """What each of those had of the load, which others get now: once for all of them, or the
+        second would seem to have had what the first one's end has brought it."""
+        even = 1 / (len(self.present()) + len(workers))
+        shares = {worker: self.handout.part_of(worker) or even for worker in workers}
         self._hand_out()
-        t_s = run.elapsed_s()
-        ended_s = t_s - (now_s - absence.ended_s)
-        heard_s = t_s - (now_s - absence.heard_s)
-        run.notes.away(worker, t_s, heard_s, ended_s, share, others)
-        self._add_epoch(run)
+        return shares
 
     def _came(self, worker: str, change: Change) -> None:
         run = self._run
@@ -267,7 +296,11 @@ class Muster:
     # Messages
 
     def _hand_out(self) -> None:
-        """Locust's spawn message, to those for whom something changes or was not taken."""
+        """Locust's spawn message, to those for whom something changes or was not taken.
+
+        All of them are sent here: a worker drops what is not newer than what it took last, and
+        only stamps of one clock that never goes back are in the order of their orders.
+        """
         run = self._run
         if run is None or run.is_stopping or not self.handout.counts:
             return
@@ -282,7 +315,7 @@ class Muster:
             self._told_s[worker] = now_s
             options = self._environment.parsed_options
             job = {
-                "timestamp": time.time(),
+                "timestamp": own_wall_us() / 1e6,
                 "user_classes_count": share,
                 "host": self._environment.host,
                 "stop_timeout": self._environment.stop_timeout,

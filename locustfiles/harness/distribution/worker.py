@@ -40,7 +40,7 @@ from locustfiles.harness.distribution.way_out import WayOut
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import parsed_options
-from locustfiles.harness.plan import RunPlan
+from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.target.allowed_target import Allowance
 from results.health import SHIPPING_FAILURES
 from results.verdict import ExitCode
@@ -88,6 +88,8 @@ class Worker:
         self._crew = WorkerCrew(runner, self.beat.may_send, self.beat.beat_now)
         WayOut(runner, self.loss.timed_out)
         self._over: str | None = None
+        self._handle = runner.handle_message
+        runner.handle_message = self._handle_message  # type: ignore[method-assign]
         self.share: WorkerShare | None = None
         runner.register_message(FINISH, self._on_finish, concurrent=True)
         answer_prepare(runner, self.clock)
@@ -109,6 +111,20 @@ class Worker:
             )
         host, port = self._runner.master_host, self._runner.master_port
         logger.info("welcome at the master %s:%d, and ready", host, port)
+
+    def _handle_message(self, msg: Message) -> None:
+        """Locust would begin a run with each spawn message that it takes outside of one: for a run
+        that is over, users would run that nobody records, and that nobody ends."""
+        if msg.type == "spawn":
+            plan = msg.data["parsed_options"].get(ATTRIBUTE)
+            if plan is not None and self._is_past(plan["run_id"]):
+                logger.info("an order of users came for the run %s, which is over", plan["run_id"])
+                return
+        self._handle(msg)
+
+    def _is_past(self, run_id: str) -> bool:
+        """Whether that run has ended here, or is not the one that the master is in."""
+        return run_id == self._over or run_id != self.beat.master_run
 
     def begin(self) -> None:
         """A run starts in this process."""
@@ -164,6 +180,7 @@ class Worker:
         load_side, self._load_side = self._load_side, None
         if load_side is None:
             return
+        self._over = load_side.plan.run_id
         try:
             load_side.drain(self._environment.stop_timeout)
         finally:
@@ -201,6 +218,7 @@ class Worker:
             # It came too late to have users in that run, and may already be in the next.
             self._say_finished(run_id, 0)
             return
+        self._over = run_id
         # Fires test_stop, and so `finish`, once the users are gone.
         self._runner.stop()
 

@@ -222,8 +222,8 @@ def test_the_generators_limits_bite_and_spare_a_busy_machine(
         ([100] * 30, []),
         ([95] * 30, []),
         ([60] * 30, ["users_missing"]),
-        ([100] * 5 + [60] * 9 + [100] * 16, []),
-        ([100] * 5 + [60] * 10 + [100] * 15, ["users_missing"]),
+        ([100] * 5 + [60] * 5 + [100] * 20, []),
+        ([100] * 5 + [60] * 6 + [100] * 19, ["users_missing"]),
         ([300] * 30, []),
         ([], []),
     ],
@@ -235,6 +235,22 @@ def test_a_run_whose_users_were_not_there_proves_nothing(
     made = timeline([request(1)], plan=plan)
     made = replace(made, progress=tuple(Progress(float(t), n) for t, n in enumerate(users)))
     assert [finding.code for finding in assess(made)] == codes
+
+
+@pytest.mark.parametrize(("length_s", "least_s"), [(5, 3), (20, 4), (60, 10), (600, 10)])
+def test_users_may_be_missing_for_longer_where_the_plan_is_longer(
+    length_s: int, least_s: int
+) -> None:
+    """Ten seconds may be a whole phase of a short plan."""
+    hundred = (100,) * length_s
+    phases = (PlannedPhase("steady", 0, length_s),)
+    plan = Plan(float(length_s), phases, hundred, tuple(map(float, hundred)), 1.0)
+    for missing_s in (least_s - 1, least_s):
+        users = [100, *[60] * missing_s, *[100] * (length_s - missing_s - 1)]
+        progress = tuple(Progress(float(t), n) for t, n in enumerate(users))
+        made = replace(timeline([request(1)], plan=plan), progress=progress)
+        codes = [finding.code for finding in assess(made)]
+        assert ("users_missing" in codes) is (missing_s == least_s), missing_s
 
 
 def test_users_that_follow_the_plan_with_a_lag_are_not_missing() -> None:

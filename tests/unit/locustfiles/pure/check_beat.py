@@ -26,12 +26,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.now_s = 1_000.0
+        self.wall_step_s = 0.0
 
     def perf_counter(self) -> float:
         return self.now_s
 
     def time(self) -> float:
-        return self.now_s
+        return self.now_s + self.wall_step_s
 
     def us(self) -> int:
         return round(self.now_s * 1e6)
@@ -259,6 +260,9 @@ class Notes:
     ) -> None:
         self.texts.append(f"{worker} away {ended_s - heard_s:.1f} {share:.2f} {others}")
 
+    def left(self, worker: str, t_s: float, share: float, others: int) -> None:
+        self.texts.append(f"{worker} left {share:.2f} {others}")
+
     def back(self, worker: str, t_s: float) -> None:
         self.texts.append(f"{worker} back")
 
@@ -358,6 +362,61 @@ def test_a_share_goes_to_the_others_when_the_lease_is_over_and_not_before(master
     away, epoch = master.notes.texts
     assert away == f"b away {LEASE_S:.1f} 0.50 1"
     assert epoch == f"1 from {LEASE_S + EPOCH_AHEAD_S:.1f}: ('a',)"
+
+
+def test_of_two_that_die_together_each_had_what_it_was_told(master: Master) -> None:
+    for worker in ("a", "b", "c"):
+        master.hear(worker)
+    master.begin()
+    master.muster.handout.counts = {"A": 9}
+    master.muster._hand_out()
+    for worker in ("a", "b", "c"):
+        master.hear(worker)
+    master.runner.sent.clear()
+    master.pass_time(LEASE_S + 0.25, "a")
+    assert master.notes.texts[:2] == ["b away 3.0 0.33 1", "c away 3.0 0.33 1"]
+    assert master.told() == {"a": {"A": 9}}
+
+
+def test_the_share_of_one_that_has_left_goes_to_the_others_at_once(master: Master) -> None:
+    for worker in ("a", "b"):
+        master.hear(worker)
+    master.begin()
+    master.pass_time(0.5, "a", "b")
+    master.muster.left("b")
+    assert master.told() == {"a": {"A": 8}}
+    assert master.hear("b", share={"A": 4})["lease_s"] == 0, "its process is not gone yet"
+    assert master.muster.present() == ("a",)
+    master.pass_time(LEASE_S + 0.5, "a")
+    away, epoch = master.notes.texts
+    assert away == "b left 0.50 1"
+    assert epoch == f"1 from {0.5 + EPOCH_AHEAD_S:.1f}: ('a',)"
+    master.muster.end()
+    assert master.hear("b")["lease_s"] == LEASE_S, "it may be in the next run"
+
+
+def test_who_says_that_it_is_done_when_its_run_is_ended_has_not_left(master: Master) -> None:
+    master.hear("a")
+    master.begin()
+    stopping: Any = master.environment.events.test_stopping
+    stopping.fire(environment=master.environment)
+    master.muster.left("a")
+    assert master.notes.texts == [] and master.muster.present() == ("a",)
+
+
+def test_orders_are_stamped_by_a_clock_that_never_goes_back(master: Master) -> None:
+    """A worker takes no order that is older than its last: here the wall clock is stepped."""
+    master.hear("a")
+    master.begin()
+    stamps = []
+    for users in (10, 11, 12):
+        master.clock.now_s += 1.0
+        master.clock.wall_step_s -= 20.0
+        master.muster.handout.counts = {"A": users}
+        master.muster._hand_out()
+        stamps += [data["timestamp"] for data in master.runner.take("spawn")]
+        master.hear("a")
+    assert len(stamps) == 3 and stamps == sorted(set(stamps))
 
 
 def test_one_that_comes_back_gets_its_share_when_the_others_have_let_go(master: Master) -> None:

@@ -6,13 +6,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from locust import User
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
-from locust.runners import STATE_RUNNING, WorkerNode
+from locust.runners import (
+    STATE_INIT,
+    STATE_RUNNING,
+    STATE_SPAWNING,
+    MasterRunner,
+    WorkerNode,
+    WorkerNodes,
+)
 
 from locustfiles.harness.distribution.dispatch import NOBODY, Handout, install
 from shapes.load import by_weight
@@ -48,7 +56,7 @@ class Shape(PhasedShape):
 class Dispatch:
     """A dispatcher as Locust drives it, and what it last asked of its workers."""
 
-    def __init__(self, *workers: str, has_shape: bool = True) -> None:
+    def __init__(self, *workers: str, has_shape: bool = True, is_master: bool = False) -> None:
         self.workers = list(workers)
         self.handout = Handout(lambda: self.workers)
         self.environment = Environment(user_classes=CLASSES)
@@ -58,7 +66,9 @@ class Dispatch:
         self.shape: Any = self.environment.shape_class
         if has_shape:
             runner.shape_greenlet = runner.greenlet
-        install(self.environment, self.handout)
+        self.delivered: list[Shares] = []
+        deliver = (lambda: self.delivered.append(self.handout.shares())) if is_master else None
+        install(self.environment, self.handout, deliver)
         self.runner = runner
         self._dispatcher = self._new()
         self.asked: Shares = {}
@@ -131,10 +141,11 @@ def test_a_class_that_a_tick_does_not_name_has_no_users() -> None:
     assert dispatch.asked["w0"] == {"Planned": 3, "Other": 0, "Jobs": 0, "Analytics": 0}
 
 
-def test_without_a_worker_locust_gets_somebody_to_hand_nothing_to() -> None:
-    dispatch = Dispatch()
+def test_a_master_tells_its_workers_itself_and_locust_only_how_many_there_are_to_be() -> None:
+    dispatch = Dispatch(is_master=True)
     dispatch.tick({"Planned": 3})
-    assert list(dispatch.asked) == [NOBODY] and by_class(dispatch.asked).total() == 0
+    assert list(dispatch.asked) == [NOBODY] and by_class(dispatch.asked).total() == 3
+    assert dispatch.delivered == [{}]
     dispatch.workers.append("w0")
     assert dispatch.handout.is_due()
     assert dispatch.handout.shares()["w0"]["Planned"] == 3
@@ -213,3 +224,97 @@ def test_a_new_run_knows_nothing_of_the_one_before() -> None:
     dispatch.workers = ["w1"]
     dispatch.tick({"Planned": 20})
     assert dispatch.asked["w1"]["Planned"] == 20
+
+
+class Wires:
+    """What a master's runner needs of its connections."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send_to_client(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+class Master:
+    """Locust's own, with one worker, and a ramp that takes an hour."""
+
+    def __init__(self) -> None:
+        environment = Environment(user_classes=CLASSES)
+        self.runner: Any = object.__new__(MasterRunner)
+        super(MasterRunner, self.runner).__init__(environment)
+        environment.runner = self.runner
+        wires: Any = Wires()
+        self.runner.server, self.runner.clients = wires, WorkerNodes()
+        self.runner.clients["w0"] = WorkerNode("w0")
+        self.runner._users_dispatcher = None
+        self.handout = Handout(lambda: ["w0"])
+        self.asked: list[int] = []
+        install(environment, self.handout, lambda: self.asked.append(len(self.handout.order)))
+        self.completed: list[int] = []
+        completed: Any = environment.events.spawning_complete
+        completed.add_listener(lambda user_count: self.completed.append(user_count))
+
+    def __enter__(self) -> Master:
+        self.ramp = gevent.spawn(self.runner.start, 3600, 1.0)
+        self.until(lambda: bool(self.asked), "the ramp begins")
+        assert self.runner.state == STATE_SPAWNING
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ramp.kill()
+        self.runner.greenlet.kill()
+
+    @staticmethod
+    def until(condition: Any, what: str) -> None:
+        with gevent.Timeout(10, AssertionError(what)):
+            while not condition():
+                gevent.sleep(0.005)
+
+
+def test_a_ramp_ends_with_its_run() -> None:
+    """Or workers would get users that nobody records, and the run would be called running."""
+    with Master() as master:
+        master.runner.stop(send_stop_to_client=False)
+        with gevent.Timeout(0.9, AssertionError("before its next round")):
+            master.ramp.join()
+        assert master.runner.state not in (STATE_INIT, STATE_SPAWNING, STATE_RUNNING)
+        assert master.completed == [] and master.asked == [1]
+
+
+def test_the_end_of_a_run_also_ends_the_wait_that_follows_a_ramp() -> None:
+    with Master() as master:
+        master.ramp.kill()
+        last = gevent.spawn(master.runner.start, 1, 1.0)
+        master.until(lambda: master.runner._users_dispatcher._target_user_count == 1, "it begins")
+        gevent.sleep(0)
+        master.runner.stop(send_stop_to_client=False)
+        last.join(5)
+        assert master.completed == [] and master.runner.state != STATE_RUNNING
+
+
+def test_another_start_ends_the_ramp_before_it_and_not_the_greenlet_that_it_was_in() -> None:
+    ended = []
+    with Master() as master:
+        master.ramp.kill()
+        old = gevent.spawn(lambda: ended.append(master.runner.start(3600, 1.0)))
+        master.until(lambda: len(master.asked) == 2, "it begins")
+        new = gevent.spawn(master.runner.start, 1, 100.0)
+        with gevent.Timeout(0.9, AssertionError("before its next round")):
+            old.join()
+        assert ended == [None], "that may be one that Locust needs"
+        new.join(5)
+        assert master.handout.counts and sum(master.handout.counts.values()) == 1
+        assert len(master.completed) == 1
+
+
+def test_a_worker_that_locust_drops_starts_no_second_ramp() -> None:
+    """It would be in the greenlet of the heartbeats."""
+    with Master() as master:
+        before = master.runner._users_dispatcher
+        master.runner._users_dispatcher = None
+        with gevent.Timeout(0.9, AssertionError("at once")):
+            master.runner.start(user_count=3600, spawn_rate=1.0)
+        assert master.runner._users_dispatcher is before
+        assert not master.ramp.dead and master.completed == []
+        assert master.asked == [1], "nobody was told anything"

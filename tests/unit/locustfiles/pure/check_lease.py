@@ -40,17 +40,33 @@ def test_one_that_comes_back_has_its_old_place() -> None:
 def test_nobody_is_away_because_the_master_stood_still() -> None:
     here = Attendance()
     here.renew("a", 0.0)
-    here.excuse(5.0)
+    here.excuse(5.0, now_s=5.0)
     assert here.lapse(5.0 + LEASE_S - 0.1) == ()
     (absence,) = here.lapse(5.0 + LEASE_S)
     assert absence.ended_s == 5.0 + LEASE_S, "never earlier than its worker's own"
+
+
+def test_who_was_heard_while_the_master_stood_still_was_not_heard_in_the_future() -> None:
+    here = Attendance()
+    here.renew("a", 4.5)
+    here.excuse(5.0, now_s=5.0)
+    assert here.unheard_s("a", 5.0) == 0.0
+    assert here.lapse(5.0 + LEASE_S), "and its lease is not longer than any other"
+
+
+def test_who_has_left_is_away_at_once_and_its_lease_does_not_run_out_as_well() -> None:
+    here = Attendance()
+    here.renew("a", 0.0)
+    assert here.end("a") and here.present() == ()
+    assert not here.end("a") and not here.end("unknown")
+    assert here.lapse(99.0) == ()
 
 
 def test_who_is_away_already_stays_so_when_the_master_stood_still() -> None:
     here = Attendance()
     here.renew("a", 0.0)
     here.lapse(LEASE_S)
-    here.excuse(5.0)
+    here.excuse(5.0, now_s=5.0)
     assert here.present() == ()
 
 

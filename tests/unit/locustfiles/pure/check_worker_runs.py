@@ -9,9 +9,10 @@ import gevent
 import pytest
 from locust.runners import STATE_INIT, STATE_RUNNING
 
-from locustfiles.harness.distribution.beat import ANSWER
+from locustfiles.harness.distribution.beat import ANSWER, EPOCHS
 from locustfiles.harness.distribution.worker import FINISHED, Worker
 from locustfiles.harness.http.clock import own_wall_us, shift
+from locustfiles.harness.plan import ATTRIBUTE
 from tests.unit.locustfiles.pure.check_crew import worker_runner
 
 
@@ -28,6 +29,8 @@ class Master:
         self.runner.worker_state = STATE_RUNNING
         self.stops = 0
         self.runner.stop = self._stop
+        self.orders: list[str] = []
+        self.runner.handle_message = lambda msg: self.orders.append(msg.data["host"])
         self.worker = Worker(self.runner.environment, self.runner)
         self.worker.loss.greeted("m")
         in_run: Any = SimpleNamespace(plan=SimpleNamespace(run_id="one"))
@@ -35,6 +38,16 @@ class Master:
 
     def _stop(self) -> None:
         self.stops += 1
+
+    def orders_users(self, run_id: str, order: str) -> None:
+        """A spawn message; `order` is for the tests to tell it from others."""
+        data = {"host": order, "parsed_options": {ATTRIBUTE: {"run_id": run_id}}}
+        self.runner.handle_message(SimpleNamespace(type="spawn", data=data))
+
+    def tells_epochs(self, run_id: str) -> None:
+        listener, _ = self.runner.custom_messages[EPOCHS]
+        data = {"run_id": run_id, "epochs": []}
+        listener(environment=self.runner.environment, msg=SimpleNamespace(data=data))
 
     def answers(self, run_id: str | None) -> None:
         now_us = own_wall_us()
@@ -96,6 +109,42 @@ def test_outside_of_a_run_there_is_nothing_to_end() -> None:
         master.answers(None)
         master.answers("two")
         assert master.stops == 0
+    finally:
+        master.runner.greenlet.kill()
+        shift(0)
+
+
+def test_users_that_are_ordered_for_a_run_that_is_over_are_not_started() -> None:
+    """Nobody would record them, and nobody would end them."""
+    master = Master()
+    try:
+        master.orders_users("one", "before the master has told of a run")
+        master.answers("one")
+        master.orders_users("one", "in it")
+        master.answers(None)
+        master.orders_users("one", "after the master's answer")
+        master.answers("one")
+        master.orders_users("one", "after it has ended here")
+        master.tells_epochs("two")
+        master.orders_users("one", "of the run before")
+        master.orders_users("two", "in the next")
+        assert master.orders == ["in it", "in the next"]
+    finally:
+        master.runner.greenlet.kill()
+        shift(0)
+
+
+def test_users_that_are_ordered_while_their_run_is_ended_here_are_not_started() -> None:
+    master = Master()
+    try:
+        master.answers("one")
+        plan: Any = SimpleNamespace(run_id="one")
+        master.worker._plan = plan
+        finish: Any = SimpleNamespace(data={"run_id": "one"})
+        master.worker._on_finish(master.runner.environment, finish)
+        assert master.stops == 1
+        master.orders_users("one", "late")
+        assert master.orders == []
     finally:
         master.runner.greenlet.kill()
         shift(0)
