@@ -29,6 +29,14 @@ OWNER = "owner"
 VERSION = 1
 """Raised when a reader of before could misunderstand a line. Readers refuse other versions."""
 
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""With its end. A second of 20 endpoints takes 25 kB; no reader takes a longer line for ours."""
+
+LEAST_SECOND_BYTES = 6
+"""What each second of a plan takes in its line, at the least: `0,` users, `0.0,` user-seconds."""
+
+SECONDS_A_DAY = 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -238,6 +246,46 @@ class Timeline:
         return lost
 
 
+def _line(kind: str, fields: Mapping[str, object]) -> str:
+    return json.dumps({"kind": kind, **fields}, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _plan_fields(plan: Plan) -> dict[str, object]:
+    # Absent without, as in every timeline from before there was one.
+    endpoint = {} if plan.endpoint is None else {"endpoint": plan.endpoint}
+    arrivals = {name: list(counts) for name, counts in plan.arrivals.items()}
+    return {
+        "duration_s": plan.duration_s,
+        "mean_cycle_s": plan.mean_cycle_s,
+        "phases": [[p.name, p.start_s, p.end_s] for p in plan.phases],
+        "users": list(plan.users),
+        "user_seconds": list(plan.user_seconds),
+        **endpoint,
+        **({"arrivals": arrivals} if arrivals else {}),
+    }
+
+
+def require_recordable(plan: Plan) -> None:
+    """Raises TimelineError when the plan does not fit into its line."""
+    _require_fits(plan.duration_s, len(_line("plan", _plan_fields(plan))))
+
+
+def require_recordable_length(duration_s: float) -> None:
+    """The same of a length that no plan can have, before anybody counts its seconds."""
+    _require_fits(duration_s, math.ceil(duration_s) * LEAST_SECOND_BYTES)
+
+
+def _require_fits(duration_s: float, size_bytes: int) -> None:
+    if size_bytes <= MAX_LINE_BYTES:
+        return
+    fits_s = duration_s * MAX_LINE_BYTES / size_bytes
+    raise TimelineError(
+        f"the plan of {duration_s / SECONDS_A_DAY:,.1f} days is too long to be recorded: its "
+        f"seconds take {size_bytes:,} bytes or more, of which there may be {MAX_LINE_BYTES:,}. "
+        f"Plan at most about {fits_s / SECONDS_A_DAY:,.1f} days, or scale it down with --time-scale"
+    )
+
+
 class TimelineWriter:
     """Appends records to a new timeline file. Owns the file; use it as a context manager.
 
@@ -273,19 +321,7 @@ class TimelineWriter:
             raise
 
     def plan(self, plan: Plan) -> None:
-        # Absent without, as in every timeline from before there was one.
-        endpoint = {} if plan.endpoint is None else {"endpoint": plan.endpoint}
-        arrivals = {name: list(counts) for name, counts in plan.arrivals.items()}
-        self._write(
-            "plan",
-            duration_s=plan.duration_s,
-            mean_cycle_s=plan.mean_cycle_s,
-            phases=[[p.name, p.start_s, p.end_s] for p in plan.phases],
-            users=list(plan.users),
-            user_seconds=list(plan.user_seconds),
-            **endpoint,
-            **({"arrivals": arrivals} if arrivals else {}),
-        )
+        self._write("plan", **_plan_fields(plan))
 
     def checks(self, checks: Sequence[Mapping[str, object]]) -> None:
         """The declared checks in their dict form, so that the verdict can be computed again."""
@@ -321,9 +357,14 @@ class TimelineWriter:
     def _write(self, kind: str, **fields: object) -> None:
         if self._failed:
             raise TimelineError(f"{self._path}: an earlier write failed, nothing more is written")
-        line = json.dumps({"kind": kind, **fields}, allow_nan=False, separators=(",", ":"))
+        line = _line(kind, fields)
+        if len(line) > MAX_LINE_BYTES:
+            raise TimelineError(
+                f"{self._path}: a line of kind {kind!r} would take {len(line):,} bytes, of which "
+                f"one may have {MAX_LINE_BYTES:,}: a shorter run, or fewer names, take less"
+            )
         try:
-            self._file.write(line + "\n")
+            self._file.write(line)
         except OSError as error:
             self._failed = True
             raise TimelineError(

@@ -14,6 +14,7 @@ from results.errors import TimelineError
 from results.field import Fields
 from results.second import SecondReport
 from results.timeline import (
+    MAX_LINE_BYTES,
     VERSION,
     Annotation,
     End,
@@ -26,9 +27,6 @@ from results.timeline import (
     TargetSample,
     Timeline,
 )
-
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""A second of 20 endpoints takes 25 kB; a longer line is another file."""
 
 
 def read_timeline(path: Path) -> Timeline:

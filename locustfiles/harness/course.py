@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from locustfiles.harness.arrivals.open_load import PlannedArrivals
+from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.stress import stress_of
+from results.errors import TimelineError
 from results.stress import Stress
-from results.timeline import Plan
+from results.timeline import Plan, require_recordable, require_recordable_length
 from shapes.load import Load
 from shapes.locust_shape import PhasedShape
 from shapes.phased import planned_user_seconds, planned_users
@@ -80,7 +83,11 @@ def course_of(
 def planned(
     shape: PhasedShape, scenario: Scenario, arrivals: Mapping[str, tuple[int, ...]] | None = None
 ) -> Plan:
-    """What the shape will hand over, as the timeline holds it, and the open load's arrivals."""
+    """What the shape will hand over, as the timeline holds it, and the open load's arrivals.
+
+    Raises BadConfiguration for a length that no timeline can hold.
+    """
+    _require_length(shape.plan)
     return Plan.of(
         shape.plan,
         users=planned_users(shape.plan),
@@ -89,6 +96,28 @@ def planned(
         endpoint=scenario.endpoint,
         arrivals=arrivals,
     )
+
+
+def require_recordable_plan(
+    shape: PhasedShape, scenario: Scenario, arrivals: PlannedArrivals
+) -> None:
+    """Raises BadConfiguration for a plan that is too long for the timeline.
+
+    Counts the arrivals ahead of the load, too.
+    """
+    _require_length(shape.plan)
+    try:
+        require_recordable(planned(shape, scenario, arrivals.of(shape.plan)))
+    except TimelineError as error:
+        raise BadConfiguration(str(error)) from error
+
+
+def _require_length(load: Load) -> None:
+    """Before anybody counts its seconds."""
+    try:
+        require_recordable_length(load.duration_s)
+    except TimelineError as error:
+        raise BadConfiguration(str(error)) from error
 
 
 def ad_hoc_course() -> Course:

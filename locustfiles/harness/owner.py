@@ -29,7 +29,12 @@ from locust.runners import STATE_CLEANUP, STATE_STOPPING, LocalRunner, MasterRun
 from locustfiles.harness.arrivals.open_load import PlannedArrivals, begin_arrivals, refuse_ad_hoc
 from locustfiles.harness.arrivals.own_share import WholeShare
 from locustfiles.harness.console import Console
-from locustfiles.harness.course import Course, ad_hoc_course, course_of
+from locustfiles.harness.course import (
+    Course,
+    ad_hoc_course,
+    course_of,
+    require_recordable_plan,
+)
 from locustfiles.harness.distribution.barrier import LEFT_OUT, Barrier
 from locustfiles.harness.distribution.clock_sync import answer_clock
 from locustfiles.harness.distribution.crew import LocalCrew, local_crew
@@ -131,6 +136,8 @@ class Owner:
 
     def acquire(self) -> None:
         """Raises BadConfiguration or RunFolderError, before any load."""
+        if self._shape is not None:
+            require_recordable_plan(self._shape, self._scenario, self._arrivals)
         self._next_folder = self._new_folder()
         # Runs git, which is too slow for test_start.
         self._facts = manifest(
@@ -142,8 +149,6 @@ class Owner:
             seed=self._options.seed,
             source_dir=self._scenario.source_dir,
         )
-        if self._shape is not None:
-            self._arrivals.of(self._shape.plan)
         self._target = acquire_target(
             self._scenario,
             self._options,

@@ -27,7 +27,7 @@ ODD = os.environ.get("ODD", "")
 
 
 class OddShape(PhasedShape):
-    profile = steady(4, 3, phase="steady")
+    profile = steady(4, 40 * 86_400 if ODD == "long_plan" else 3, phase="steady")
 
 
 class OddUser(FoundationUser):

@@ -13,6 +13,7 @@ import pytest
 from results.check import error_rate
 from results.errors import TimelineError
 from results.timeline import (
+    MAX_LINE_BYTES,
     Annotation,
     End,
     EndReason,
@@ -22,6 +23,8 @@ from results.timeline import (
     TargetSample,
     Timeline,
     TimelineWriter,
+    require_recordable,
+    require_recordable_length,
 )
 from results.timeline_reader import read_timeline
 from shapes.load import Load, Part
@@ -282,3 +285,33 @@ def test_a_killed_writer_leaves_everything_that_it_wrote(tmp_path: Path) -> None
     printed = [int(number) for number in rest[:-1] if number]
     read = read_timeline(path)
     assert len(read.progress) > max(printed, default=200)
+
+
+def plan_of(seconds: int) -> Plan:
+    return replace(
+        PLAN, duration_s=seconds, users=(2200,) * seconds, user_seconds=(1 / 3,) * seconds
+    )
+
+
+def test_a_plan_that_no_reader_would_take_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    size = len(write(tmp_path / "a.jsonl", timeline([], plan=plan_of(1000))).read_text())
+    least = len(write(tmp_path / "b.jsonl", timeline([], plan=plan_of(0))).read_text())
+    longest = int(MAX_LINE_BYTES / ((size - least) / 1000))
+    fits = plan_of(longest - 100)
+    read = read_timeline(write(tmp_path / "c.jsonl", timeline([], plan=fits))).plan
+    assert read is not None and len(read.users) == longest - 100
+    too_long = plan_of(longest + 100)
+    with pytest.raises(TimelineError, match=r"at most about 8\.\d days, or scale it down"):
+        require_recordable(too_long)
+    with (
+        TimelineWriter(tmp_path / "d.jsonl", HEADER) as writer,
+        pytest.raises(TimelineError, match="a line of kind 'plan' would take"),
+    ):
+        writer.plan(too_long)
+    assert read_timeline(tmp_path / "d.jsonl").plan is None, "nothing of it was written"
+
+
+def test_a_length_that_no_plan_can_have_is_refused_without_counting_its_seconds() -> None:
+    require_recordable_length(30 * 86_400)
+    with pytest.raises(TimelineError, match=r"plan of 40\.0 days .* at most about 32\.4 days"):
+        require_recordable_length(40 * 86_400)
