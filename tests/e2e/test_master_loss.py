@@ -5,13 +5,15 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.e2e.fleet import Fleet
-from tests.e2e.scenario import HERE, Run, wait_until
+from tests.e2e.scenario import HERE, Run, free_port, wait_until
+from tests.e2e.web_session import WebSession
 
 PAIRED = HERE / "paired" / "paired.py"
 LONG = {"SECONDS": "60"}
@@ -55,6 +57,47 @@ def test_workers_of_a_killed_master_abort_within_ten_seconds(tmp_path: Path) -> 
             assert "this worker stops (exit code 5)" in line
         wait_until(lambda: all(is_over(one) for one in family), "a process outlived the run")
         assert not is_listened_on(fleet.port)
+
+
+def test_a_worker_that_waits_for_its_users_ends_with_its_master(tmp_path: Path) -> None:
+    port = str(free_port())
+    session = WebSession(
+        *(tmp_path / "runs", "--master", "--master-bind-port", port),
+        locustfile=PAIRED,
+        environment=LONG,
+    )
+    worker = Run(
+        *(tmp_path / "w1", "--worker", "--master-port", port),
+        locustfile=PAIRED,
+        environment={**LONG, "STUBBORN": "1"},
+    )
+    with session as master, worker, ThreadPoolExecutor(1) as browser:
+        wait_until(lambda: "welcome at the master" in worker.errors(), "it was not welcomed")
+        master.start_shape()
+        wait_until(lambda: master.seconds_recorded() >= 2, "no load: " + master.errors())
+        # It answers when everybody has stopped, and so never.
+        browser.submit(master.client.post, "/stop")
+        wait_until(lambda: "its way out hangs" in worker.errors(), "it was not stopped")
+        killed_s = kill(master)
+        assert worker.process.wait(WITHIN_S) == ABORTED, worker.errors()
+        assert time.monotonic() - killed_s < WITHIN_S
+        assert "is gone: its port refuses" in worker.errors()
+        assert "has not renewed the lease" not in worker.errors(), "its users stop by themselves"
+
+
+def test_a_worker_does_not_stay_with_a_master_that_was_started_anew(tmp_path: Path) -> None:
+    with Fleet(tmp_path, PAIRED, LONG) as fleet:
+        master = fleet.master(workers=1)
+        worker = fleet.worker("w1", environment={"PROBE_AFTER_S": "60"})
+        wait_until(lambda: master.seconds_recorded() >= 2, "no load: " + master.errors())
+        kill(master)
+        named = ("--master", "--expect-workers", "1", "--master-bind-port", str(fleet.port))
+        with Run(tmp_path / "again", *named, locustfile=PAIRED, environment=LONG) as again:
+            wait_until(lambda: is_listened_on(fleet.port), "no master: " + again.errors())
+            assert worker.process.wait(WITHIN_S) == ABORTED, worker.errors()
+            assert "was started anew and knows nothing of this worker" in worker.errors()
+            other = fleet.worker("w2")
+            wait_until(lambda: again.seconds_recorded() >= 1, "no load: " + other.errors())
 
 
 @pytest.mark.long

@@ -3,12 +3,13 @@
 Environment variables change what a process does about the hello, the barrier and the clock, so that
 each guard is seen to bite: HELLO_GRACE_S, READY_TIMEOUT_S (the master's), DEAF_S (a worker that
 answers the barrier so much later), UNSHIFTED (a worker that does not correct its times), STUBBORN
-(a worker whose way out hangs).
+(a worker whose way out hangs), PROBE_AFTER_S (a worker that looks for a silent master later).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pace  # type: ignore[import-not-found]
 from locust import constant, task
 
 from locustfiles.harness import Cluster, FoundationUser, Scenario, strap_in
-from locustfiles.harness.distribution import barrier, hello
+from locustfiles.harness.distribution import barrier, hello, master_loss
 from locustfiles.harness.distribution import clock_sync as sync
 from results.check import error_rate
 from shapes.locust_shape import PhasedShape
@@ -49,6 +50,8 @@ if "HELLO_GRACE_S" in os.environ:
     hello.HELLO_GRACE_S = float(os.environ["HELLO_GRACE_S"])
 if "READY_TIMEOUT_S" in os.environ:
     barrier.READY_TIMEOUT_S = float(os.environ["READY_TIMEOUT_S"])
+if "PROBE_AFTER_S" in os.environ:
+    master_loss.PROBE_AFTER_S = float(os.environ["PROBE_AFTER_S"])
 if "UNSHIFTED" in os.environ:
     sync.shift = lambda offset_us: None  # type: ignore[attr-defined]
 if "DEAF_S" in os.environ:
@@ -63,7 +66,12 @@ if "DEAF_S" in os.environ:
 
 EVENTS: Any = locust.events
 if "STUBBORN" in os.environ:
-    EVENTS.test_stopping.add_listener(lambda **_: gevent.sleep(60))
+
+    def hang(**_: Any) -> None:
+        print("its way out hangs", file=sys.stderr, flush=True)
+        gevent.sleep(60)
+
+    EVENTS.test_stopping.add_listener(hang)
 EVENTS.init_command_line_parser.add_listener(add_options)
 strap_in(
     Scenario(
