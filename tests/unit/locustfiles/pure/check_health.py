@@ -12,7 +12,12 @@ from typing import Any
 import gevent
 import pytest
 
-from locustfiles.harness.health.health import MAX_READINGS, HealthMeter, late_arrivals
+from locustfiles.harness.health.health import (
+    LAG_INTERVAL_S,
+    MAX_READINGS,
+    HealthMeter,
+    late_arrivals,
+)
 from locustfiles.harness.health.master_health import MasterHealth
 from locustfiles.harness.run_book import RunBook
 from results.run_folder import create_run
@@ -65,6 +70,9 @@ def test_the_99th_percentile_is_a_nearest_rank() -> None:
     meter._lags_ms = [float(n) for n in range(200, 0, -1)]
     values = meter.take()
     assert (values["lag_p99_ms"], values["lag_max_ms"]) == (198.0, 200.0)
+    meter._lags_ms = [float(n) for n in range(round(1 / LAG_INTERVAL_S))]
+    values = meter.take()
+    assert values["lag_p99_ms"] == values["lag_max_ms"], "of a second's: what its limit came from"
 
 
 def test_readings_that_nobody_takes_are_bounded() -> None:
