@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from tests.e2e.counting_target import CountingTarget, counting_target
-from tests.e2e.fleet import Fleet
+from tests.e2e.fleet import Fleet, assert_carried_out
 from tests.e2e.forwarder import forwarder
 from tests.e2e.scenario import HERE, Finished, Run, run, wait_until
 from tests.e2e.web_session import WebSession
@@ -376,6 +376,71 @@ def test_without_any_worker_left_a_run_without_a_plan_ends_too(tmp_path: Path) -
         done = master.finish()
     assert done.exit_code == 5, done.stdout + done.stderr
     assert any("no worker was left" in reason for reason in done.verdict["reasons"])
+
+
+def requests_of(done: Finished) -> int:
+    count: int = done.window("run")["total"]["requests"]
+    return count
+
+
+def asked_by_users(target: CountingTarget) -> int:
+    """The master asks for a path of no user's, to see that it is there."""
+    return sum(path.count("/") == 3 for _, path in target.asked)
+
+
+def test_a_ramp_that_is_longer_than_the_run_ends_with_it(tmp_path: Path) -> None:
+    """Or users would go on starting whom nobody records."""
+    with counting_target() as target:
+        done = run(
+            tmp_path / "runs",
+            *("--host", target.url, "--processes", "2", "-u", "200", "-r", "5", "-t", "4"),
+            locustfile=STAGED,
+            environment={"STAGED": "none"},
+        )
+        asked = asked_by_users(target)
+    assert_carried_out(done)
+    assert asked == requests_of(done) > 0
+    assert max(running_by_moment(done).values()) <= 25
+
+
+def test_a_ramp_by_hand_that_is_longer_than_its_run_time_ends_with_it(tmp_path: Path) -> None:
+    with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:
+        master = ("--master", "--master-bind-port", str(fleet.port), "--host", target.url)
+        with WebSession(
+            tmp_path / "runs", *master, locustfile=STAGED, environment=steady(60)
+        ) as session:
+            for name in ("first", "second"):
+                fleet.worker(name, environment=steady(60))
+            wait_until(lambda: worker_count(session) == 2, "both are welcome")
+            assert session.start(300, rate=5, run_time="3s")["success"]
+            first = session.judged(1)
+            assert session.start(2, rate=2, run_time="3s")["success"]
+            second = session.judged(2)
+            asked = asked_by_users(target)
+    assert asked == requests_of(first) + requests_of(second)
+    assert max(running_by_moment(second).values()) <= 2
+
+
+def test_a_worker_that_leaves_properly_is_not_lost(tmp_path: Path) -> None:
+    plan = steady(9)
+    with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:
+        master = fleet.master("--host", target.url, workers=2, environment=plan)
+        leaves = fleet.worker("leaves", environment=plan)
+        fleet.worker("stays", environment=plan)
+        until_second(master, 2)
+        leaves.interrupt(signal.SIGINT)
+        done = master.finish()
+        asked = asked_by_users(target)
+    (left,) = notes(done, "worker_left")
+    assert not notes(done, "worker_lost") and not notes(done, "worker_back")
+    assert "another worker took its share (48% of the load) over then" in left["text"] or (
+        "another worker took its share (52% of the load) over then" in left["text"]
+    ), left
+    assert done.exit_code == 3, done.stdout + done.stderr
+    assert any(left["text"].split(") ", 1)[1] in reason for reason in done.verdict["reasons"])
+    assert asked == requests_of(done), "nothing of it is missing"
+    last = max(running_by_moment(done))
+    assert running_by_moment(done)[last] in (0, USERS)
 
 
 def test_users_by_hand_are_rebalanced_too_and_who_missed_the_runs_end_is_in_the_next(
