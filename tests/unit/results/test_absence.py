@@ -77,6 +77,22 @@ def test_a_worker_that_was_away_twice_is_two_findings() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("others", "end"),
+    [
+        (1, "another worker took its share (50% of the load) over then"),
+        (2, "2 others took its share (50% of the load) over then"),
+        (0, "its share (50% of the load) was missing until the end, since no other worker was"),
+    ],
+)
+def test_a_worker_that_left_is_not_called_lost(others: int, end: str) -> None:
+    left = replace(LOST, heard_s=14.9, unreported_s=0.0, others=others, has_left=True)
+    (found,) = findings(*left.lines())
+    said = "worker-1 left: it said at 14.9 s that it was done, and reported all; "
+    assert found.text.startswith(said + end)
+    assert absences(left.lines())[0].has_left and not absences(LOST.lines())[0].has_left
+
+
 def test_a_worker_that_stayed_is_no_finding() -> None:
     assert findings() == []
     assert findings(Health(3.0, "worker-1", {"away": 0.0})) == []

@@ -368,14 +368,14 @@ def test_of_two_that_die_together_each_had_what_it_was_told(master: Master) -> N
     for worker in ("a", "b", "c"):
         master.hear(worker)
     master.begin()
-    master.muster.handout.counts = {"A": 9}
+    master.muster.handout.counts = {"A": 10}
     master.muster._hand_out()
     for worker in ("a", "b", "c"):
         master.hear(worker)
     master.runner.sent.clear()
     master.pass_time(LEASE_S + 0.25, "a")
-    assert master.notes.texts[:2] == ["b away 3.0 0.33 1", "c away 3.0 0.33 1"]
-    assert master.told() == {"a": {"A": 9}}
+    assert master.notes.texts[:2] == ["b away 3.0 0.30 1", "c away 3.0 0.30 1"]
+    assert master.told() == {"a": {"A": 10}}
 
 
 def test_the_share_of_one_that_has_left_goes_to_the_others_at_once(master: Master) -> None:
