@@ -266,10 +266,10 @@ def say(environment, **_):
 class Slow(User):
     @task
     def take_long(self):
-        gevent.sleep(3)
+        gevent.sleep(2)
         for _ in range(10):
             self.environment.events.request.fire(
-                request_type="own", name="slow", response_time=3000, response_length=0,
+                request_type="own", name="slow", response_time=2000, response_length=0,
                 exception=None, context={},
             )
 """
