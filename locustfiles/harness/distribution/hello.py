@@ -145,7 +145,7 @@ class Welcome:
         is_connected = self._nodes.is_connected(client_id)
         if found:
             self._refuse(client_id, found)
-        elif is_connected and client_id not in self._welcomed:
+        elif client_id not in self._welcomed:
             self._welcomed.add(client_id)
             logger.info("worker %s is welcome, %d in all", client_id, len(self._nodes))
         answer = {"differences": found, "master": self.master, "is_connected": is_connected}

@@ -22,6 +22,7 @@ class Asking(User):
     def ask(self) -> None:
         way: str = self.environment.way
         getattr(self.environment.runner, way)()
+        self.environment.finished.append(self)
         gevent.sleep(60)
 
 
@@ -33,6 +34,7 @@ class Worker:
         self.environment: Any = self.runner.environment
         self.environment.user_classes = [Asking]
         self.environment.stop_timeout = 0.2
+        self.environment.finished = []
         self.shipped: list[str] = []
         self.lost = 0
         test_stop: Any = self.environment.events.test_stop
@@ -77,6 +79,7 @@ def test_users_that_quit_end_the_worker_after_everything_is_shipped(workers: Mak
     worker.asks("quit")
     until(lambda: worker.main.dead, "the process ends")
     assert worker.shipped == ["all"] and worker.runner.user_count == 0
+    assert len(worker.environment.finished) == 10, "nothing of their tasks is cut off"
 
 
 def test_locusts_own_quit_ships_nothing_then(workers: Make) -> None:
