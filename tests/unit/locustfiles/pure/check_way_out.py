@@ -20,9 +20,9 @@ class Asking(User):
 
     @task
     def ask(self) -> None:
-        way: str = self.environment.way
-        getattr(self.environment.runner, way)()
-        self.environment.finished.append(self)
+        environment: Any = self.environment
+        getattr(environment.runner, environment.way)()
+        environment.finished.append(self)
         gevent.sleep(60)
 
 
