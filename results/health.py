@@ -85,8 +85,8 @@ STARVED_WAIT_PERCENT = 40.0
 STARVED_SPAN_S = LAG_SPAN_S
 """For this long a process that wanted its core was kept from it for more than this share. One busy
 loop of equal priority on the same core takes half: 50 % of use and 50 % of wait, at a lag p99 of
-64-123 ms, below the lag's limit, while the median of what it measured rose from 2 to 24 ms. With
-15 % of foreign CPU load the wait can be as much, or a process of that size nearly gets its core."""
+64-123 ms, below the lag's limit, while the median of what it measured rose from 2 to 24 ms. A
+share of 15 % that others take of a core, which D15 tolerates, is far from it."""
 
 LATENESS_LIMIT_MS = LAG_LIMIT_MS
 LATENESS_SPAN_S = LAG_SPAN_S
