@@ -34,7 +34,6 @@ class Worker:
         self.environment: Any = self.runner.environment
         self.environment.user_classes = [Asking]
         self.environment.stop_timeout = 0.2
-        self.environment.finished = []
         self.shipped: list[str] = []
         self.lost = 0
         test_stop: Any = self.environment.events.test_stop
@@ -53,7 +52,7 @@ class Worker:
         self.lost += 1
 
     def asks(self, way: str) -> None:
-        self.environment.way = way
+        self.environment.way, self.environment.finished = way, []
         self.runner.spawn_users({"Asking": 10})
 
 
