@@ -177,7 +177,7 @@ def test_a_process_that_wants_its_whole_core_and_shares_it_voids_the_run_after_3
 @pytest.mark.parametrize(
     "values",
     [
-        use(60.0, 40.0),
+        use(55.0, 45.0),
         use(99.0, 12.0),
         use(45.0, 49.9),
         use(5.0, 80.0),
