@@ -1,8 +1,8 @@
 """Did each process get the processor that it wanted?
 
 One that wants its whole core and shares it with others sends at half of its speed and times at half
-of its speed, though its loop need not be late by much: it is run again within milliseconds. This
-module must not know checks or the target.
+of its speed, though its loop need not be late by its limit: it is run again within milliseconds.
+This module must not know checks or the target.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from results.fitness.cause import cause
 from results.health import (
     CPU_PERCENT,
     CPU_WAIT_PERCENT,
+    LAG_P99_MS,
+    STARVED_LAG_MS,
     STARVED_SPAN_S,
     STARVED_USE_PERCENT,
     STARVED_WAIT_PERCENT,
@@ -23,7 +25,8 @@ from results.timeline import Health, Timeline
 
 
 def starved(timeline: Timeline) -> list[Finding]:
-    """Those that wanted their whole core and were kept from it. None where nobody counts waits."""
+    """Those that wanted their whole core, were kept from it, and were late for it. None where
+    nobody counts waits."""
     found = []
     for source, waits in sorted(_waits_of_a_whole_core(timeline.health).items()):
         over = long_stretches(waits, over=STARVED_WAIT_PERCENT, least_s=STARVED_SPAN_S)
@@ -39,11 +42,13 @@ def starved(timeline: Timeline) -> list[Finding]:
 
 
 def _waits_of_a_whole_core(lines: Iterable[Health]) -> dict[str, list[tuple[float, float]]]:
-    """(t_s, CPU wait in percent) by source; 0 in lines of processes that also slept."""
+    """(t_s, CPU wait in percent) by source; 0 in lines of processes that slept or were in time."""
     found: dict[str, list[tuple[float, float]]] = {}
     for line in lines:
         used, waited = line.values.get(CPU_PERCENT), line.values.get(CPU_WAIT_PERCENT)
         if used is not None and waited is not None:
             is_whole = used + waited >= STARVED_USE_PERCENT
-            found.setdefault(line.source, []).append((line.t_s, waited if is_whole else 0.0))
+            is_late = line.values.get(LAG_P99_MS, 0.0) >= STARVED_LAG_MS
+            counts = waited if is_whole and is_late else 0.0
+            found.setdefault(line.source, []).append((line.t_s, counts))
     return found

@@ -62,8 +62,9 @@ def test_the_page_states_the_limits_that_are_in_force() -> None:
     limits = PAGE.split("## Limits", 1)[1]
     for words in (
         f"lag p99 over {health.LAG_LIMIT_MS:.0f} ms for {health.LAG_SPAN_S:.0f} s",
-        f"together {health.STARVED_USE_PERCENT:.0f} % or more and CPU wait over "
-        f"{health.STARVED_WAIT_PERCENT:.0f} %, for {health.STARVED_SPAN_S:.0f} s",
+        f"together {health.STARVED_USE_PERCENT:.0f} % or more, CPU wait over "
+        f"{health.STARVED_WAIT_PERCENT:.0f} % and lag p99 from {health.STARVED_LAG_MS:.0f} ms on, "
+        f"for {health.STARVED_SPAN_S:.0f} s",
         f"lateness p99 over {health.LATENESS_LIMIT_MS:.0f} ms for {health.LATENESS_SPAN_S:.0f} s",
         f"over {health.DESCRIPTOR_SHARE * 100:.0f} % of the limit",
         f"or not for more than {health.WATCH_GAP_S:.0f} s",
