@@ -33,7 +33,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m tests.bench
 
 fault: .venv/dev.stamp
-	$(BIN)/python -m pytest -m long -n 2 --timeout 3600 -rP
+	$(BIN)/python -m pytest -m "long and not alone" -n 2 --timeout 3600 -rP
+	$(BIN)/python -m pytest -m "long and alone" --timeout 3600 -rP
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .
