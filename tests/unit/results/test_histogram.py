@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import gc
 import random
+import weakref
 from dataclasses import replace
 
 import pytest
 from hdrh.histogram import HdrHistogram
 
 from results.errors import HistogramError
-from results.histogram import HIGHEST_US, EncodedHistogram, Histogram
+from results.histogram import HIGHEST_US, EncodedHistogram, Histogram, decode
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
@@ -93,3 +95,16 @@ def damaged() -> list[EncodedHistogram]:
 def test_a_damaged_histogram_is_a_clear_error(encoded: EncodedHistogram) -> None:
     with pytest.raises(HistogramError):
         Histogram().merge(encoded)
+
+
+def test_a_histogram_frees_its_buckets_without_a_garbage_collection() -> None:
+    """Load processes collect seldom, and a second of twenty endpoints makes forty histograms."""
+    gc.disable()
+    try:
+        made = histogram_of([1, 2_000])
+        read = decode(made.encode())
+        buckets = [weakref.ref(made._hdr), weakref.ref(read._hdr)]
+        del made, read
+        assert [each() for each in buckets] == [None, None]
+    finally:
+        gc.enable()
