@@ -217,7 +217,7 @@ def test_a_foreign_load_takes_about_its_share_and_ends_with_its_test() -> None:
 @pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_a_clean_p1_beside_15_percent_foreign_cpu_is_not_void(tmp_path: Path) -> None:
-    """D15: such a run had a lag p99 of 33-146 ms. Last in `make fault`, on a machine that is otherwise idle."""
+    """D15: such a run had a lag p99 of 33-146 ms. Needs a machine that is otherwise idle."""
     with (
         foreign_load(PROCESSORS, share=0.15),
         Run(tmp_path / "runs") as started,
