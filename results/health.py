@@ -82,14 +82,14 @@ collection of garbage, is one line and not three."""
 STARVED_USE_PERCENT = 95.0
 """CPU time and CPU wait together: from here on the process wanted its core all the time."""
 STARVED_WAIT_PERCENT = 45.0
-STARVED_LAG_MS = 50.0
+STARVED_LAG_MS = 40.0
 STARVED_SPAN_S = 5.0
 """For this long a process that wanted its core was kept from it for more than this share, and its
 loop was late by more than this. One busy loop of equal priority on the same core takes half: 50 %
 of use and 50 % of wait, at a lag p99 of 64-123 ms second after second, below the lag's limit, while
 the median of what it measured rose from 2 to 24 ms. P1 beside others that take 15 % of each core
 may not be void (D15): its burst had waits of 51-61 % and their sum at 95-97 % too, since the target
-runs on the same cores, but a lag of 12-35 ms, beyond 50 ms only in single seconds."""
+runs on the same cores, but a lag of 12-35 ms, beyond 40 ms only in single seconds."""
 
 LATENESS_LIMIT_MS = LAG_LIMIT_MS
 LATENESS_SPAN_S = LAG_SPAN_S

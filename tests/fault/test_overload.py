@@ -197,7 +197,9 @@ def faults(result: Result) -> list[str]:
     if result.overload.unanswered:
         found.append(f"{result.overload.unanswered} connections ended without an answer")
     reads = Counter(result.watch.reads)
-    if reads[200] < READ_SHARE * reads.total() or not set(reads) <= {200, 503}:
+    # A busy machine leaves time for a handful of reads, of which one may be refused.
+    refused = reads.total() - reads[200]
+    if refused > max(1, (1 - READ_SHARE) * reads.total()) or not set(reads) <= {200, 503}:
         found.append(f"reads were answered {dict(reads)}")
     if len(result.watch.healths) < MIN_PROBES:
         found.append(f"only {len(result.watch.healths)} rounds of probes were answered")

@@ -181,7 +181,7 @@ def test_a_process_that_wants_its_whole_core_and_shares_it_voids_the_run_after_5
         use(99.0, 12.0),
         use(45.0, 49.9),
         use(5.0, 80.0),
-        use(40.0, 58.0, lag_ms=49.9),
+        use(40.0, 58.0, lag_ms=39.9),
         {"cpu_percent": 100.0},
         {"cpu_wait_percent": 100.0},
     ],
