@@ -112,7 +112,7 @@ def test_a_generator_that_shares_the_core_it_needs_with_one_other_is_inconclusiv
 ) -> None:
     """Of equal priority: each has half of it, and the loop is late by less than its limit."""
     ours, theirs = PROCESSORS[0], PROCESSORS[-1]
-    # 800 tasks a second of 2 ms and a request are more than a core; of 40 users each waits for some.
+    # 800 tasks a second of 2 ms and a request are more than a core; each user waits for some.
     environment = {"UNFIT_USERS": "40", "UNFIT_PACE_S": "0.05", "UNFIT_SECONDS": "9"}
     with (
         small_target(theirs) as url,
