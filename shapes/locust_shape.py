@@ -85,7 +85,6 @@ class PhasedShape(LoadTestShape):
         self._plan: Load | None = None
         self._users: tuple[type[User], ...] = ()
         self._last: Step | None = None
-        self._asks_again = False
         self._ends_s: float | None = None
         self._drain_timeout_s: float | None = None
         self.counts: dict[str, int] = {}
@@ -160,10 +159,6 @@ class PhasedShape(LoadTestShape):
         """Seconds since the load's second 0, negative during the lead; 0 before a run began."""
         return 0.0 if self.began_s is None else self._clock_s() - self.began_s
 
-    def redispatch(self) -> None:
-        """Have the next tick hand over its users again, though their number is the same."""
-        self._asks_again = True
-
     def end_now(self) -> float:
         """End the plan at this moment, returned in seconds: users are taken away from now on."""
         if self._ends_s is None:
@@ -201,12 +196,10 @@ class PhasedShape(LoadTestShape):
     def _take(self, step: Step, counts: dict[str, int], previous: int) -> None:
         """Locust leaves the users alone when a tick returns the same tuple as the one before."""
         last = self._last
-        again = self._asks_again or counts != self.counts
-        self._asks_again = False
-        self.counts = counts
+        changed, self.counts = counts != self.counts, counts
         if last is None or step.users != last.users or previous != last.users:
             self._last = step
-        elif again:
+        elif changed:
             self._last = Step(last.users, last.spawn_rate + 1.0)
 
     def _wait_for_phase(self) -> None:
