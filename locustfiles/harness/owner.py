@@ -215,7 +215,14 @@ class Owner:
         self._run = run
         if isinstance(self._runner, MasterRunner):
             run.roll = WorkerRoll(self._runner, run.run_id)
-            run.begin_health(run.roll)
+            run.begin_health(
+                run.roll,
+                {
+                    worker: source_of(self._runner.worker_indexes[worker])
+                    for worker in self._runner.clients
+                    if worker not in silent
+                },
+            )
             assert self._muster is not None, "a master has one"
             notes = run.begin_attendance(self._runner, run.roll)
             self._muster.begin(run.run_id, course.elapsed_s, notes)

@@ -7,7 +7,7 @@ is left when its users have stopped. This module must not know options, folders 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -85,8 +85,11 @@ class Run:
         note = {"t_s": t_s, "label": label, "text": text}
         self.guarded(lambda: self.book.take("annotation", note))
 
-    def begin_health(self, roll: WorkerRoll) -> None:
-        """The master's own lines of health, from now until the run's end."""
+    def begin_health(self, roll: WorkerRoll, sources: Mapping[str, str]) -> None:
+        """The master's own lines of health, from now until the run's end.
+
+        `sources` names, by worker, those that take part from the beginning.
+        """
         self.health = MasterHealth(
             elapsed_s=self.course.elapsed_s,
             users=self.users,
@@ -94,6 +97,8 @@ class Run:
             take=self.book.take,
             probes=(self.book.slowest_write,),
         )
+        for worker, source in sources.items():
+            self.health.expect(worker, source)
         self.greenlets.append(gevent.spawn(self.guarded, self.health.run))
 
     def _away(self) -> frozenset[str]:

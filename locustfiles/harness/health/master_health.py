@@ -39,6 +39,10 @@ class MasterHealth:
         self._meter = HealthMeter(lambda: {USERS: users()}, *probes)
         self._reports = ReportWatch()
 
+    def expect(self, worker: str, source: str) -> None:
+        """That worker takes part: its lines are due from the origin on, or from now."""
+        self._reports.expect(worker, source, max(0.0, self._elapsed_s()))
+
     def heard(self, worker: str, source: str) -> None:
         """A line of health of that worker came, just now."""
         self._reports.heard(worker, source, self._elapsed_s())

@@ -37,6 +37,10 @@ class ReportWatch:
         self._sources: dict[str, _Source] = {}
         self._looked_s: float | None = None
 
+    def expect(self, worker: str, source: str, at_s: float) -> None:
+        """Lines of that worker are due from then on, though none has come yet."""
+        self._sources.setdefault(worker, _Source(source, at_s))
+
     def heard(self, worker: str, source: str, at_s: float) -> None:
         """A line of health of that worker came."""
         known = self._sources.get(worker)

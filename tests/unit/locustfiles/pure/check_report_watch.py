@@ -34,6 +34,15 @@ def test_a_silent_worker_misses_one_report_a_second_and_the_others_none() -> Non
     assert [one["worker-1"]["missed_reports"] for one in told[3:]] == [1, 2, 3, 4, 5]
 
 
+def test_a_worker_whose_first_line_never_comes_is_missed_from_where_it_was_due() -> None:
+    watch = ReportWatch()
+    watch.expect("a", "worker-0", 0.0)
+    assert [bool(watch.look(second + 0.5)) for second in range(4)] == [False, False, True, True]
+    watch.heard("a", "worker-0", 3.6)
+    watch.expect("a", "worker-0", 0.0)
+    assert watch.look(4.5) == {}, "one that was heard is due a second later, as any"
+
+
 def test_a_worker_that_comes_back_keeps_what_it_missed_and_is_silent_no_more() -> None:
     watch = ReportWatch()
     watch.heard("a", "worker-0", 0.0)
