@@ -7,15 +7,17 @@ a number are never a pass. This module must not know how windows are cut or what
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
 from results.arrival import ArrivalStats
+from results.audit import Audit
 from results.check import Check
 from results.criterion import FigureCriterion
 from results.figure import UNMET, Statistic
+from results.impact import Impact
 from results.measure import Bound, Measure, Series, formatted
 from results.statistic import EndpointStats, Latency, WindowStats
 
@@ -41,8 +43,15 @@ class CheckResult:
     firm: bool = False
 
 
-def evaluate(check: Check, windows: Mapping[str, WindowStats]) -> CheckResult:
-    """The check against the window that it names."""
+def evaluate(
+    check: Check,
+    windows: Mapping[str, WindowStats],
+    *,
+    audit: Audit | None = None,
+    impacts: Sequence[Impact] = (),
+) -> CheckResult:
+    """The check against the window that it names; `audit` and `impacts` are for those about writes
+    and faults."""
     stats = windows.get(check.window)
     if stats is None:
         return _no_window(check, check.window, windows)

@@ -113,7 +113,7 @@ class Recorder:
 
         Its corrected latency is never below its raw one, whatever start was intended.
         """
-        name, intended_us, start_us, end_us, outcome, _, size, emulated_us, _, node = sample
+        name, intended_us, start_us, end_us, outcome, _, size, emulated_us, _, node, _ = sample
         second = (end_us - self._origin_us) // _SECOND_US
         bin_ = self._open
         if bin_ is None or bin_.second != second:

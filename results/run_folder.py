@@ -55,6 +55,28 @@ class RunFolder:
         return self.path / "verdict.json"
 
     @property
+    def ledger(self) -> Path:
+        """The folder of the writes and of what the audit read."""
+        return self.path / "ledger"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def junit(self) -> Path:
+        return self.path / "junit.xml"
+
+    @property
+    def csv(self) -> Path:
+        """The folder of the tables."""
+        return self.path / "csv"
+
+    @property
+    def digests(self) -> Path:
+        return self.path / "digests.txt"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

@@ -37,8 +37,10 @@ class Sample(NamedTuple):
     anchored to the wall clock once per process, so that differences are exact. `intended_us` is
     None unless the model has an intended start (open arrivals, paced users). `emulated_us` is the
     wait that the node itself declared in Server-Timing; excess latency is `end - start - emulated`.
-    `status` is 0 when no response line arrived. `node` is the target's origin, such as
-    `http://127.0.0.1:8001`.
+    `write_id` names the write that the request carries: 16 bytes, or 16 for each of a batch, one
+    after the other; `digest` is the hash of what each of them says, 8 bytes each. A digest of zeros
+    is one that nobody made. `status` is 0 when no response line arrived. `node` is the target's
+    origin, such as `http://127.0.0.1:8001`.
     """
 
     name: str
@@ -51,3 +53,4 @@ class Sample(NamedTuple):
     emulated_us: int
     write_id: bytes | None
     node: str
+    digest: bytes | None = None

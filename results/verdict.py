@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
+from results.audit import Audit
 from results.evaluation import CheckResult, Status
 from results.figure import FigureStats
 from results.finding import Finding, touching
+from results.impact import Impact
 from results.measure import quantile_name
 from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
 from results.target import ByNode, TargetStats
@@ -66,6 +68,8 @@ class Judgement:
     findings: tuple[Finding, ...]
     health: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     target: Mapping[str, ByNode] = field(default_factory=dict)
+    audit: Audit | None = None
+    impacts: tuple[Impact, ...] = ()
 
 
 def judge(
@@ -79,6 +83,8 @@ def judge(
     notes: Sequence[str] = (),
     target: Mapping[str, ByNode] | None = None,
     left_out: int = 0,
+    audit: Audit | None = None,
+    impacts: Sequence[Impact] = (),
 ) -> Judgement:
     """`findings` say why the generator was not fit, `doubts` what else makes a run inconclusive.
 
@@ -110,6 +116,8 @@ def judge(
         tuple(findings),
         health or {},
         target or {},
+        audit,
+        tuple(impacts),
     )
 
 

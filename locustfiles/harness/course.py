@@ -18,7 +18,8 @@ from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.stress import stress_of
 from results.errors import TimelineError
 from results.stress import Stress
-from results.timeline import Plan, require_recordable, require_recordable_length
+from results.timeline import Plan
+from results.timeline_writer import require_recordable, require_recordable_length
 from shapes.load import Load
 from shapes.locust_shape import PhasedShape
 from shapes.phased import planned_user_seconds, planned_users

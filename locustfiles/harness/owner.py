@@ -6,9 +6,7 @@ It owns target, books and verdict; in the only process also the load side. Life 
    started;
 2. `begin` at test_start, `_watch` about once a second, `finish` at test_stop: again for each run
    that the web UI starts, the cluster stays. One run begins when the one before it is judged;
-3. `abort` ends a run that still goes on, `release` the cluster, `show` prints the last verdict.
-
-The exit code is 3 from a run's begin until its verdict; of several runs the worst counts.
+3. `abort` ends a run that still goes on, `release` the cluster.
 """
 
 from __future__ import annotations
@@ -55,10 +53,10 @@ from locustfiles.harness.target.acquire import acquire_target
 from locustfiles.harness.target.sampler import Sampler, endpoints
 from locustfiles.harness.target.target import Node, Target, client_token
 from locustfiles.harness.unplanned import unplanned_course
+from locustfiles.harness.verdicts import Verdicts
 from results.errors import ResultsError
 from results.manifest import manifest
 from results.run_folder import RunFolder, create_run, new_run_id
-from results.verdict import ExitCode, Judgement, worst
 from shapes.locust_shape import PhasedShape
 
 FINISH_MARGIN_S = 10.0
@@ -91,12 +89,10 @@ class Owner:
         self._target: Target | None = None
         self._facts: dict[str, object] = {}
         self._next_folder: RunFolder | None = None
-        self._exit_codes: list[ExitCode] = []
         self._run: Run | None = None
         self._idle = Event()
         self._idle.set()
-        self._judged: tuple[Judgement, RunFolder] | None = None
-        self.last: tuple[Judgement, RunFolder] | None = None
+        self.verdicts = Verdicts(environment, console)
         self.not_begun: str | None = None
         self.welcome: Welcome | None = None
         self._arrivals = PlannedArrivals(runner, options.seed)
@@ -116,7 +112,7 @@ class Owner:
     @property
     def has_begun(self) -> bool:
         """Whether any run was started."""
-        return bool(self._exit_codes)
+        return self.verdicts.runs > 0
 
     @property
     def course(self) -> Course | None:
@@ -160,7 +156,7 @@ class Owner:
     def _new_folder(self) -> RunFolder:
         runs_dir = Path(self._options.results_dir)
         if self._options.run_id is not None:
-            runs = len(self._exit_codes)
+            runs = self.verdicts.runs
             return create_run(runs_dir, self._options.run_id + (f"-{runs}" if runs > 1 else ""))
         run_id = new_run_id(self._scenario.id, now=datetime.now(UTC), suffix=secrets.token_hex(2))
         return create_run(runs_dir, run_id)
@@ -190,10 +186,9 @@ class Owner:
         if self._is_ad_hoc and (why := refuse_ad_hoc(self._runner.user_classes)):
             raise BadConfiguration(why)
         silent = () if self._barrier is None else self._barrier.gather()
-        self._exit_codes.append(ExitCode.INCONCLUSIVE)
-        self._set_exit_code()
+        self.verdicts.begin()
         folder = self._next_folder or self._new_folder()
-        self._next_folder, self._judged = None, None
+        self._next_folder = None
         self._say_what_begins(folder)
         # Locust's master resets the time once more when this returns: nothing slow from here on.
         course = self._new_course()
@@ -342,34 +337,12 @@ class Owner:
                 run.load_side.detach(self._environment)
             if self._muster is not None:
                 self._muster.end()
-            self._judge(run, sent)
+            self.verdicts.judge(run, sent)
             self._run = None
             self._idle.set()
             if is_deserted and parsed_options(self._environment).headless:
                 # Without a shape Locust would wait for somebody to end it.
                 gevent.spawn(self._runner.quit)
-
-    def _judge(self, run: Run, sent: dict[str, int]) -> None:
-        try:
-            run.book.close(run.interrupted, sent)
-            judgement = run.book.judge()
-        except Exception:
-            # The edge to Locust: without a verdict the exit code stays 3.
-            logger.exception("no verdict could be computed; see %s", run.book.folder.path)
-            return
-        self._judged = self.last = (judgement, run.book.folder)
-        self._exit_codes[-1] = judgement.exit_code
-        self._set_exit_code()
-        if not parsed_options(self._environment).headless:
-            self.show()
-
-    @property
-    def exit_code(self) -> int:
-        """Of the worst verdict so far; 3 without one."""
-        return int(worst(self._exit_codes))
-
-    def _set_exit_code(self) -> None:
-        self._environment.process_exit_code = self.exit_code
 
     def note_interrupt(self, *, by_person: bool = False) -> None:
         """An interrupt came: it may have cut off the run that goes on."""
@@ -397,9 +370,3 @@ class Owner:
         target, self._target = self._target, None
         if target is not None:
             target.close()
-
-    def show(self) -> None:
-        """Print the last verdict once."""
-        judged, self._judged = self._judged, None
-        if judged is not None:
-            self._console.verdict(*judged)

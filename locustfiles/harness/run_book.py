@@ -41,9 +41,9 @@ from results.timeline import (
     Plan,
     Progress,
     TargetSample,
-    TimelineWriter,
 )
 from results.timeline_reader import read_timeline
+from results.timeline_writer import TimelineWriter
 from results.verdict import Judgement, as_document
 from shapes.load import Load
 

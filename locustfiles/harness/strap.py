@@ -139,7 +139,7 @@ class Harness:
         environment.process_exit_code = int(ExitCode.INCONCLUSIVE)
         owner = Owner(self._scenario, options, environment, runner, shape, self._console)
         self._owner = owner
-        keep_exit_code(environment, lambda: owner.exit_code)
+        keep_exit_code(environment, lambda: owner.verdicts.exit_code)
         # Only now, so that it comes before the master's own listener: Locust fires in reverse, and
         # a run that the master has stopped no longer shows that Locust was told to quit.
         quitting: Any = environment.events.quitting
@@ -220,7 +220,7 @@ class Harness:
 
     def _on_quit(self, **_: Any) -> None:
         if self._owner is not None:
-            self._owner.show()
+            self._owner.verdicts.show()
 
 
 def _remember_sources(**_: Any) -> None:

@@ -20,12 +20,12 @@ COLUMNS = [
 def rows(owner: Owner) -> list[dict[str, object]]:
     """The last verdict as rows of a table: itself, its reasons, its checks, where the files are."""
     found: list[tuple[str, str, str]] = []
-    if owner.last is None:
+    if owner.verdicts.last is None:
         found.append(("-", "no run has ended yet", ""))
     else:
         if owner.course is not None:
             found.append(("-", "a run goes on", "its verdict follows; below is the one before it"))
-        judgement, folder = owner.last
+        judgement, folder = owner.verdicts.last
         code = f"exit code {int(judgement.exit_code)}, run {folder.run_id}"
         found.append((judgement.verdict.value, "verdict", code))
         found += [("", "reason", reason) for reason in judgement.reasons]

@@ -198,9 +198,9 @@ class _Additions:
 
     def _verdict(self) -> Response:
         """The last run's, for scripts; `null` before the first."""
-        if self._owner.last is None:
+        if self._owner.verdicts.last is None:
             return jsonify(None)
-        judgement, folder = self._owner.last
+        judgement, folder = self._owner.verdicts.last
         return jsonify(
             {
                 "run_id": folder.run_id,

@@ -18,8 +18,8 @@ from results.timeline import (
     PlannedPhase,
     TargetSample,
     Timeline,
-    TimelineWriter,
 )
+from results.timeline_writer import TimelineWriter
 
 HEADER = Header("run-1", "test", 0)
 

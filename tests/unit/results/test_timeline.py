@@ -22,11 +22,9 @@ from results.timeline import (
     Progress,
     TargetSample,
     Timeline,
-    TimelineWriter,
-    require_recordable,
-    require_recordable_length,
 )
 from results.timeline_reader import read_timeline
+from results.timeline_writer import TimelineWriter, require_recordable, require_recordable_length
 from shapes.load import Load, Part
 from shapes.phased import planned_user_seconds, planned_users
 from tests.unit.results.builder import HEADER, PLAN, planned_requests, request, timeline, write
@@ -204,7 +202,8 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from results.errors import TimelineError
-from results.timeline import Annotation, Header, TimelineWriter
+from results.timeline import Annotation, Header
+from results.timeline_writer import TimelineWriter
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
@@ -235,7 +234,8 @@ FULL_FROM_THE_START = """
 import os, resource, signal, sys
 from pathlib import Path
 from results.errors import TimelineError
-from results.timeline import Header, TimelineWriter
+from results.timeline import Header
+from results.timeline_writer import TimelineWriter
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
@@ -259,7 +259,8 @@ def test_a_header_that_cannot_be_written_leaves_no_open_file(tmp_path: Path) -> 
 KILLED = """
 import sys
 from pathlib import Path
-from results.timeline import Header, Progress, TimelineWriter
+from results.timeline import Header, Progress
+from results.timeline_writer import TimelineWriter
 
 writer = TimelineWriter(Path(sys.argv[1]), Header("r", "s", 0))
 n = 0

@@ -1,0 +1,76 @@
+"""What became of the writes: the ledger held against what the nodes have stored.
+
+The words that checks, verdict and report share. This module must not read files or ask nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from results.windows import Window
+
+
+class Fate(StrEnum):
+    """What became of one write (D13). Each write has one.
+
+    Acknowledged: `present`, `lost` (every read that could have found it succeeded, and none did),
+    `unverified` (not found, and not every such read succeeded), `altered` (stored with another
+    content), `duplicated` (more than once on one node), `redelivered` (on two nodes, after a
+    client's failover). Outcome unknown: `stored` or `absent` or `unread`. Refused: `refused`, and
+    `phantom` when it is stored all the same, as is what nobody wrote.
+    """
+
+    PRESENT = "present"
+    LOST = "lost"
+    UNVERIFIED = "unverified"
+    ALTERED = "altered"
+    DUPLICATED = "duplicated"
+    REDELIVERED = "redelivered"
+    STORED = "stored"
+    ABSENT = "absent"
+    UNREAD = "unread"
+    REFUSED = "refused"
+    PHANTOM = "phantom"
+
+
+class Place(NamedTuple):
+    """Where a write ended: the node that was asked last, and the second."""
+
+    node: str
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """`counts` holds how many writes of each place had which fate; `examples` some ids of each
+    fate that is a fault, as hex. `not_made` says why there was no audit, else it is None.
+
+    `unread_nodes` names nodes that could not be read, with the reason.
+    """
+
+    counts: Mapping[Place, Mapping[Fate, int]]
+    examples: Mapping[Fate, Sequence[str]] = field(default_factory=dict)
+    unread_nodes: Mapping[str, str] = field(default_factory=dict)
+    not_made: str | None = None
+    doubts: Sequence[str] = ()
+
+    def of(self, window: Window | None = None, node: str | None = None) -> dict[Fate, int]:
+        """Writes by fate: all of them, or those that ended in the window, or at the node."""
+        spans = None if window is None else window.seconds()
+        return _sum(
+            by_fate
+            for place, by_fate in self.counts.items()
+            if (node is None or place.node == node)
+            and (spans is None or any(place.second in span for span in spans))
+        )
+
+
+def _sum(each: Iterable[Mapping[Fate, int]]) -> dict[Fate, int]:
+    total: dict[Fate, int] = {}
+    for by_fate in each:
+        for fate, count in by_fate.items():
+            total[fate] = total.get(fate, 0) + count
+    return total
