@@ -57,7 +57,8 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
 class Judgement:
     """A run's verdict and all that it rests on. `health` holds each source's worst figures.
 
-    `target` is how the nodes were in each window, on which the verdict does not rest.
+    `target` is how the nodes were in each window, on which the verdict does not rest. `aborted`
+    says why the run did not reach its end, `doubts` what else makes it inconclusive.
     """
 
     verdict: Verdict
@@ -70,6 +71,8 @@ class Judgement:
     target: Mapping[str, ByNode] = field(default_factory=dict)
     audit: Audit | None = None
     impacts: tuple[Impact, ...] = ()
+    aborted: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def judge(
@@ -118,6 +121,8 @@ def judge(
         target or {},
         audit,
         tuple(impacts),
+        aborted,
+        tuple(doubts),
     )
 
 
