@@ -18,8 +18,16 @@ class TimelineError(ResultsError):
     """A timeline line cannot be read; the message names the file and the line."""
 
 
+class LedgerError(ResultsError):
+    """The ledger cannot be written or read; the message names the file, and the byte or line."""
+
+
 class RunFolderError(ResultsError):
     """A run's folder cannot be made, or lacks what was asked for."""
+
+
+class BundleError(ResultsError):
+    """A run's folder cannot be sealed, or its digests cannot be read."""
 
 
 class ExpositionError(ResultsError):

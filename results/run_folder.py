@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,9 @@ _SECRET_IN_QUERY = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*=)[^&#]*"
 _DEEPEST = 20
 
 REDACTED = "***"
+
+PART = ".part"
+"""How the name of a file ends that is being written; it begins with a dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,9 @@ class RunFolder:
     def write_verdict(self, document: Mapping[str, object]) -> None:
         write_json(self.verdict, document)
 
+    def write_junit(self, text: str) -> None:
+        write_text(self.junit, text)
+
 
 def new_run_id(scenario: str, *, now: datetime, suffix: str) -> str:
     """`20260131T120000Z-p1_saas-4f2a`: sorts by time. `suffix` is random, the caller's choice.
@@ -139,17 +146,28 @@ def open_run(runs_dir: Path, run_id: str) -> RunFolder:
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
+    """As `write_text` does. NaN and infinity raise ValueError."""
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `write_bytes` does, in UTF-8; what has no place in that is escaped."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Atomic: written beside it, synced, renamed. Raises RunFolderError; leaves no part behind."""
-    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
-        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise RunFolderError(f"cannot write {path}: {error.strerror}") from error
 
 
