@@ -169,12 +169,14 @@ def _check_document(result: CheckResult) -> dict[str, object]:
     return {
         "id": result.check.id,
         "expression": result.check.expression,
+        "measure": result.check.measure.value,
         "endpoint": result.check.endpoint,
         "window": result.check.window,
         "value": result.value,
         "limit": result.check.limit,
         "samples": result.samples,
         "status": result.status.value,
+        "reason": result.reason,
     }
 
 
