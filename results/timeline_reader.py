@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from results.errors import TimelineError
+from results.fault import FaultLog
 from results.field import Fields
 from results.second import SecondReport
 from results.timeline import (
@@ -19,6 +20,7 @@ from results.timeline import (
     Annotation,
     End,
     EndReason,
+    Fault,
     Header,
     Health,
     Plan,
@@ -73,6 +75,7 @@ class _Collected:
         self.health: list[Health] = []
         self.target: list[TargetSample] = []
         self.annotations: list[Annotation] = []
+        self.faults = FaultLog()
         self.end: End | None = None
         self.torn = False
         self.duplicates = 0
@@ -106,6 +109,10 @@ class _Collected:
                 self.annotations.append(
                     Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
                 )
+            case "fault":
+                self.faults.begin(_fault(fields))
+            case "healed":
+                self.faults.heal(fields.text("id"), fields.number("t_s"))
             case "end":
                 self.end = _end(fields)
             case _:
@@ -155,6 +162,7 @@ class _Collected:
             self.torn,
             self.duplicates,
             tuple(self.target),
+            self.faults.faults(),
         )
 
 
@@ -179,6 +187,10 @@ def _progress(fields: Fields, *, has_plan: bool) -> Progress:
 
 def _target(fields: Fields) -> TargetSample:
     return TargetSample(fields.number("t_s"), fields.text("node"), fields.numbers("values"))
+
+
+def _fault(fields: Fields) -> Fault:
+    return Fault(fields.text("id"), fields.text("fault"), fields.text("node"), fields.number("t_s"))
 
 
 def _plan(fields: Fields) -> Plan:

@@ -22,6 +22,7 @@ from results.timeline import (
     VERSION,
     Annotation,
     End,
+    Fault,
     Header,
     Health,
     Plan,
@@ -131,6 +132,13 @@ class TimelineWriter:
 
     def annotation(self, annotation: Annotation) -> None:
         self._write("annotation", t_s=annotation.t_s, label=annotation.label, text=annotation.text)
+
+    def fault_began(self, fault: Fault) -> None:
+        """Its healing is a line of its own."""
+        self._write("fault", t_s=fault.began_s, id=fault.id, fault=fault.kind, node=fault.node)
+
+    def fault_healed(self, id: str, at_s: float) -> None:
+        self._write("healed", t_s=at_s, id=id)
 
     def end(self, end: End) -> None:
         ends = {} if end.plan_ends_s is None else {"plan_ends_s": end.plan_ends_s}

@@ -12,6 +12,7 @@ from results.second import SecondReport
 from results.timeline import (
     End,
     EndReason,
+    Fault,
     Header,
     Health,
     Plan,
@@ -97,6 +98,7 @@ def timeline(
     observed: Iterable[Observation] = (),
     target: tuple[TargetSample, ...] = (),
     header: Header = HEADER,
+    faults: tuple[Fault, ...] = (),
 ) -> Timeline:
     made = reports(samples, observed=observed)
     end = end or End(6.0, EndReason.COMPLETED, "", {"w1": len(made)})
@@ -108,6 +110,7 @@ def timeline(
         health=health,
         end=end,
         target=target,
+        faults=faults,
     )
 
 
@@ -127,6 +130,11 @@ def write(path: Path, made: Timeline) -> Path:
             writer.target(sample)
         for annotation in made.annotations:
             writer.annotation(annotation)
+        for fault in made.faults:
+            writer.fault_began(fault)
+        for fault in made.faults:
+            if fault.healed_s is not None:
+                writer.fault_healed(fault.id, fault.healed_s)
         if made.end is not None:
             writer.end(made.end)
     return path

@@ -22,7 +22,7 @@ def test_a_phase_that_occurs_twice_has_a_window_each_and_their_union() -> None:
         interval("phase:steady#1", 0, 2),
         interval("phase:burst", 2, 4),
         interval("phase:steady#2", 4, 6),
-        Window("phase:steady", ((0, 2), (4, 6))),
+        Window("phase:steady", ((0, 2), (4, 6)), is_union=True),
     )
 
 
