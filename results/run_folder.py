@@ -16,21 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from results.errors import RunFolderError
+from results.redaction import redacted
 
 LONGEST_RUN_ID = 100
 
 _RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SECRET_WORDS = (
-    "token|secret|passw|passphrase|credential|authorization|api[-_]?key|private[-_]?key|cookie"
-)
-_SECRET = re.compile(_SECRET_WORDS, re.IGNORECASE)
-_SECRET_IN_QUERY = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*=)[^&#]*", re.IGNORECASE)
-_DEEPEST = 20
-
-REDACTED = "***"
 
 PART = ".part"
 """How the name of a file ends that is being written; it begins with a dot."""
@@ -169,47 +161,3 @@ def write_bytes(path: Path, data: bytes) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise RunFolderError(f"cannot write {path}: {error.strerror}") from error
-
-
-def redacted(document: Mapping[str, object]) -> dict[str, object]:
-    """A copy in JSON's types: values under secret names, in URLs too, and passwords become `***`.
-
-    Values of other types become their text.
-    """
-    return {
-        str(name): REDACTED if _SECRET.search(str(name)) and value else _plain(value, 1)
-        for name, value in document.items()
-    }
-
-
-def _plain(value: object, depth: int) -> object:
-    if depth > _DEEPEST:
-        return "…"
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
-    if isinstance(value, Mapping):
-        return {
-            str(name): REDACTED if _SECRET.search(str(name)) and inner else _plain(inner, depth + 1)
-            for name, inner in value.items()
-        }
-    if isinstance(value, list | tuple | set | frozenset):
-        items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
-        return [_plain(item, depth + 1) for item in items]
-    text = _SECRET_IN_QUERY.sub(rf"\g<1>{REDACTED}", str(value))
-    if "://" in text and "@" in text:
-        return ",".join(_url_without_password(part) for part in text.split(","))
-    return text
-
-
-def _url_without_password(text: str) -> str:
-    try:
-        parts = urlsplit(text.strip())
-    except ValueError:
-        # Not a URL after all, and it might be most of one with a password in it.
-        return REDACTED
-    if "@" not in parts.netloc:
-        return text
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{REDACTED}@{host}"))
