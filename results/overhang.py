@@ -14,7 +14,8 @@ Pure. This module must not know what follows for a check.
 
 from __future__ import annotations
 
-from results.histogram import HIGHEST_US, Histogram
+from results.encoding import HIGHEST_US
+from results.histogram import Histogram
 from results.measure import Series
 from results.sample import Outcome
 from results.second import EndpointSecond

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from results.encoding import HIGHEST_US
 from results.figure import FigureStats
-from results.histogram import HIGHEST_US, Histogram
+from results.histogram import Histogram
 from results.recorder import Recorder
 from results.sample import Outcome, Sample
 from results.second import SecondReport

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import gc
 import random
-import weakref
+import struct
+import zlib
 from dataclasses import replace
 
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from results.encoding import HIGHEST_US
 from results.errors import HistogramError
-from results.histogram import HIGHEST_US, EncodedHistogram, Histogram, decode
+from results.histogram import EncodedHistogram, Histogram, decode
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
@@ -97,14 +98,61 @@ def test_a_damaged_histogram_is_a_clear_error(encoded: EncodedHistogram) -> None
         Histogram().merge(encoded)
 
 
-def test_a_histogram_frees_its_buckets_without_a_garbage_collection() -> None:
-    """Load processes collect seldom, and a second of twenty endpoints makes forty histograms."""
-    gc.disable()
-    try:
-        made = histogram_of([1, 2_000])
-        read = decode(made.encode())
-        buckets = [weakref.ref(made._hdr), weakref.ref(read._hdr)]
-        del made, read
-        assert [each() for each in buckets] == [None, None]
-    finally:
-        gc.enable()
+def test_every_reader_of_hdr_histograms_reads_ours() -> None:
+    rng = random.Random(9)
+    values = [int(rng.lognormvariate(11, 1.5)) for _ in range(2000)]
+    library = HdrHistogram.decode(histogram_of(values).encode().data)
+    assert library.get_total_count() == len(values)
+    for percent in (50, 90, 99, 99.9):
+        (ours,) = histogram_of(values).quantiles_us([percent / 100])
+        assert library.get_value_at_percentile(percent) == ours
+
+
+def test_what_inflates_to_more_than_every_bucket_is_refused_before_it_takes_memory() -> None:
+    bomb = zlib.compress(b"\0" * 50_000_000)
+    data = base64.b64encode(struct.pack(">II", 0x1C849314, len(bomb)) + bomb).decode()
+    assert len(data) < 256 * 1024
+    with pytest.raises(HistogramError, match="inflates to more"):
+        decode(EncodedHistogram(1, 5, 5, 0, data))
+
+
+def test_counts_that_overflow_when_they_are_added_are_damage() -> None:
+    most = HdrHistogram(1, HIGHEST_US, 3)
+    most.record_value(7, 2**61)
+    encoded = EncodedHistogram(2**61, 0, 7, 0, most.encode().decode())
+    full = decode(encoded)
+    with pytest.raises(HistogramError, match="too many"):
+        for _ in range(8):
+            full.merge(encoded)
+
+
+def test_a_sliding_window_is_what_its_parts_are() -> None:
+    rng = random.Random(10)
+    parts = [[int(rng.lognormvariate(10, 3)) for _ in range(200)] for _ in range(20)]
+    parts[7] = [-1, 0, HIGHEST_US + 9]
+    sliding = Histogram()
+    for n, part in enumerate(parts):
+        sliding.add(histogram_of(part))
+        if n >= 5:
+            left = [max(0, v) for kept in parts[n - 4 : n + 1] for v in kept]
+            sliding.subtract(histogram_of(parts[n - 5]), max_us=min(max(left), HIGHEST_US))
+        kept = Histogram()
+        for each in parts[max(0, n - 4) : n + 1]:
+            kept.add(histogram_of(each))
+        assert sliding.encode() == kept.encode()
+        assert sliding.quantiles_us(QUANTILES) == kept.quantiles_us(QUANTILES)
+
+
+def test_a_window_from_which_everything_slid_is_empty_and_may_fill_again() -> None:
+    sliding = histogram_of([5_000, 70])
+    sliding.subtract(histogram_of([70, 5_000]), max_us=0)
+    assert sliding.encode() == Histogram().encode()
+    assert sliding.quantiles_us([0.5]) == [None]
+    sliding.add(histogram_of([9_000_000]))
+    assert sliding.encode() == histogram_of([9_000_000]).encode()
+
+
+@pytest.mark.parametrize("other", [[1_000], [70, 70], [5_000, 5_000], [70, 5_000, 5_000]])
+def test_what_was_never_added_cannot_be_taken_away(other: list[int]) -> None:
+    with pytest.raises(AssertionError):
+        histogram_of([70, 5_000]).subtract(histogram_of(other), max_us=0)
