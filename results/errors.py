@@ -22,6 +22,10 @@ class LedgerError(ResultsError):
     """The ledger cannot be written or read; the message names the file, and the byte or line."""
 
 
+class AuditError(ResultsError):
+    """An audit cannot be carried out, recorded or read back; the message names the file."""
+
+
 class RunFolderError(ResultsError):
     """A run's folder cannot be made, or lacks what was asked for."""
 

@@ -54,6 +54,13 @@ class Fields:
             raise self._wrong(name, "text", value)
         return value
 
+    def octets(self, name: str) -> bytes:
+        """Of a message between processes; JSON has none."""
+        value = self._take(name)
+        if not isinstance(value, bytes):
+            raise self._wrong(name, "bytes", value)
+        return value
+
     def truth(self, name: str) -> bool:
         value = self._take(name)
         if not isinstance(value, bool):
