@@ -201,7 +201,8 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The run is over. `reports` says how many reports each source has sent.
+    """The run is over. `reports` says how many reports each source has sent, `writes` how many of
+    writes, for the ledger.
 
     `plan_ends_s` is when the plan was ended before its end, as by a check that broke; else None.
     """
@@ -211,6 +212,7 @@ class End:
     detail: str = ""
     reports: Mapping[str, int] = field(default_factory=dict)
     plan_ends_s: float | None = None
+    writes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

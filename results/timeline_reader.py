@@ -239,4 +239,5 @@ def _end(fields: Fields) -> End:
         fields.text("detail"),
         fields.counts("reports"),
         plan_ends_s,
+        fields.counts("writes") if fields.has("writes") else {},
     )

@@ -141,7 +141,9 @@ class TimelineWriter:
         self._write("healed", t_s=at_s, id=id)
 
     def end(self, end: End) -> None:
+        # Each is absent without, as in every timeline from before there was one.
         ends = {} if end.plan_ends_s is None else {"plan_ends_s": end.plan_ends_s}
+        writes = {"writes": dict(end.writes)} if end.writes else {}
         self._write(
             "end",
             t_s=end.t_s,
@@ -149,6 +151,7 @@ class TimelineWriter:
             detail=end.detail,
             reports=dict(end.reports),
             **ends,
+            **writes,
         )
 
     def _write(self, kind: str, **fields: object) -> None:

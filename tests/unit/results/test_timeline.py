@@ -103,6 +103,16 @@ def _line_count(read: Timeline) -> int:
     return 1 + single + sum(len(part) for part in parts)
 
 
+@pytest.mark.parametrize("writes", [{}, {"w1": 3, "w2": 0}])
+def test_the_end_says_how_many_reports_of_writes_were_sent_if_any(
+    tmp_path: Path, whole: Timeline, writes: dict[str, int]
+) -> None:
+    end = End(6, EndReason.COMPLETED, "", {"w1": 5}, writes=writes)
+    path = write(tmp_path / "t.jsonl", replace(whole, end=end))
+    assert read_timeline(path).end == end
+    assert ("writes" in json.loads(path.read_bytes().splitlines()[-1])) == bool(writes)
+
+
 def test_a_report_that_arrives_twice_counts_once(tmp_path: Path, whole: Timeline) -> None:
     path = write(tmp_path / "t.jsonl", replace(whole, reports=whole.reports * 2))
     read = read_timeline(path)
@@ -139,6 +149,8 @@ HEADER_LINE = '{"kind":"header","version":1,"run_id":"r","scenario":"s","origin_
         ([HEADER_LINE, '{"kind":"progress","t_s":1,"users":1,"x":1}'], "unknown field 'x'"),
         ([HEADER_LINE, '{"kind":"health","t_s":1,"source":"w","values":{"a":"b"}}'], "number"),
         ([HEADER_LINE, '{"kind":"end","t_s":1,"reason":"tired"}'], "unknown reason"),
+        ([HEADER_LINE, '{"kind":"end","t_s":1,"reason":"completed","detail":"","reports":{},'
+          '"writes":{"w":-1}}'], "'w' must be at least 0"),
         ([HEADER_LINE, '{"kind":"target","t_s":1,"node":1,"values":{}}'], "'node' must be text"),
         ([HEADER_LINE, '{"kind":"target","t_s":1,"node":"n"}'], "'values' is missing"),
         ([HEADER_LINE, '{"kind":"target","t_s":1,"node":"n","values":{"a":null}}'], "'a' must be"),
