@@ -36,7 +36,8 @@ def _applies(check: Check, observed: Collection[str]) -> bool:
     figure = check.figure
     if check.measure is not Measure.FIGURE or figure is None:
         return False
-    return figure.bound is Bound.AT_MOST and check.limit == 0 and figure.name in observed
+    is_never = check.limit == 0 and check.bound in (Bound.AT_MOST, Bound.EQUAL)
+    return is_never and figure.name in observed
 
 
 def note(left_out: Sequence[Check]) -> str:

@@ -8,39 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import assert_never
+from dataclasses import replace
 
 from results.arrival import ArrivalStats
 from results.audit import Audit
-from results.check import Check
-from results.criterion import FigureCriterion
+from results.check_result import CheckResult, Status, compared, holds, inconclusive
+from results.criterion import Check, FigureCriterion
+from results.expansion import EACH_FAULT, EACH_RECOVERY
+from results.fault_check import NEVER_FIRED, evaluate_faults
 from results.figure import UNMET, Statistic
 from results.impact import Impact
-from results.measure import Bound, Measure, Series, formatted
+from results.measure import OF_FAULTS, OF_WRITES, Bound, Measure, Series
 from results.statistic import EndpointStats, Latency, WindowStats
+from results.write_check import evaluate_writes
 
-
-class Status(StrEnum):
-    PASS = "PASS"
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """`samples` is what the value rests on. `reason` says in plain words how the status came about.
-
-    `firm` marks a FAIL that a slow generator cannot have caused (D15).
-    """
-
-    check: Check
-    status: Status
-    value: float | None
-    samples: int
-    reason: str
-    firm: bool = False
+__all__ = ["CheckResult", "Status", "evaluate"]
 
 
 def evaluate(
@@ -52,9 +34,20 @@ def evaluate(
 ) -> CheckResult:
     """The check against the window that it names; `audit` and `impacts` are for those about writes
     and faults."""
+    cut = {name: stats.window for name, stats in windows.items()}
+    if check.measure in OF_FAULTS:
+        return evaluate_faults(check, impacts, cut)
     stats = windows.get(check.window)
     if stats is None:
         return _no_window(check, check.window, windows)
+    if check.measure in OF_WRITES:
+        return evaluate_writes(check, audit, list(cut.values()))
+    return _evaluate_requests(check, stats, windows)
+
+
+def _evaluate_requests(
+    check: Check, stats: WindowStats, windows: Mapping[str, WindowStats]
+) -> CheckResult:
     endpoint = stats.of(check.endpoint)
     match check.measure:
         case Measure.ERROR_RATE:
@@ -62,7 +55,7 @@ def evaluate(
         case Measure.ERRORS:
             return _errors(check, endpoint)
         case Measure.REQUESTS:
-            return _compared(check, endpoint.ended, endpoint.ended, endpoint.ended > check.limit)
+            return compared(check, endpoint.ended, endpoint.ended)
         case Measure.ACHIEVED:
             return _achieved(check, stats)
         case Measure.UNSENT:
@@ -75,20 +68,24 @@ def evaluate(
             return _figure(check, stats)
         case Measure.RATIO:
             return _ratio(check, stats, windows)
+        case Measure.RATE:
+            return _rate(check, stats)
+        case Measure.AVAILABILITY:
+            return _availability(check, stats)
         case _:
-            assert_never(check.measure)
+            raise AssertionError(f"{check.measure} is not about requests")
 
 
 def _achieved(check: Check, stats: WindowStats) -> CheckResult:
     value = stats.achieved(check.endpoint, check.mean_cycle_s)
     if value is None:
-        return _inconclusive(check, "nothing was planned, or no mean cycle is declared")
+        return inconclusive(check, "nothing was planned, or no mean cycle is declared")
     arrived = stats.all_arrivals
     if arrived is None or not arrived.planned or value != arrived.started / arrived.planned:
-        return _compared(check, value, stats.started(check.endpoint), value >= check.limit)
-    result = _compared(check, value, arrived.planned, value >= check.limit)
+        return compared(check, value, stats.started(check.endpoint))
+    result = compared(check, value, arrived.planned)
     without = (arrived.started + arrived.made_by_generator) / arrived.planned
-    return _excused(result, arrived, without >= check.limit)
+    return _excused(result, arrived, holds(check, without))
 
 
 def _unsent(check: Check, stats: WindowStats) -> CheckResult:
@@ -96,10 +93,10 @@ def _unsent(check: Check, stats: WindowStats) -> CheckResult:
     arrived = stats.all_arrivals
     share = None if arrived is None else arrived.missing_share
     if arrived is None or share is None:
-        return _inconclusive(check, "no arrival was planned")
-    result = _compared(check, share, arrived.planned, share <= check.limit)
+        return inconclusive(check, "no arrival was planned")
+    result = compared(check, share, arrived.planned)
     without = (arrived.missing - arrived.made_by_generator) / arrived.planned
-    return _excused(result, arrived, without <= check.limit)
+    return _excused(result, arrived, holds(check, without))
 
 
 def _excused(result: CheckResult, arrived: ArrivalStats, holds_without: bool) -> CheckResult:
@@ -114,18 +111,43 @@ def _excused(result: CheckResult, arrived: ArrivalStats, holds_without: bool) ->
 def _error_rate(check: Check, stats: EndpointStats) -> CheckResult:
     rate = stats.error_rate
     if rate is None:
-        return _inconclusive(check, "no request ended")
-    result = _compared(check, rate, stats.ended, rate < check.limit)
-    firm = stats.node_made_errors / stats.ended >= check.limit
+        return inconclusive(check, "no request ended")
+    result = compared(check, rate, stats.ended)
+    firm = not holds(check, stats.node_made_errors / stats.ended)
     return replace(result, firm=firm and result.status is Status.FAIL)
 
 
 def _errors(check: Check, stats: EndpointStats) -> CheckResult:
     if not stats.ended:
-        return _inconclusive(check, "no request ended")
-    result = _compared(check, stats.failed, stats.ended, stats.failed <= check.limit)
-    firm = stats.node_made_errors > check.limit
+        return inconclusive(check, "no request ended")
+    result = compared(check, stats.failed, stats.ended)
+    firm = not holds(check, stats.node_made_errors)
     return replace(result, firm=firm and result.status is Status.FAIL)
+
+
+def _rate(check: Check, stats: WindowStats) -> CheckResult:
+    """Requests that nobody answered are not a rate of nothing: it is 0."""
+    ended = stats.of(check.endpoint).ended
+    return compared(check, ended / max(1, stats.covered_s), ended or _sent(check, stats))
+
+
+def _availability(check: Check, stats: WindowStats) -> CheckResult:
+    endpoint = stats.of(check.endpoint)
+    if not endpoint.ended:
+        why = "no request ended though there was load"
+        return compared(check, 0.0, _sent(check, stats), why)
+    result = compared(check, 1 - endpoint.failed / endpoint.ended, endpoint.ended)
+    firm = not holds(check, 1 - endpoint.node_made_errors / endpoint.ended)
+    return replace(result, firm=firm and result.status is Status.FAIL)
+
+
+def _sent(check: Check, stats: WindowStats) -> int:
+    """How many requests should have ended where none did: those that began, else those planned."""
+    started = stats.of(check.endpoint).started
+    if started or check.endpoint is not None:
+        return started
+    arrived = stats.all_arrivals
+    return math.ceil(stats.planned_starts() or 0) + (arrived.planned if arrived else 0)
 
 
 def _latency(check: Check, stats: EndpointStats) -> CheckResult:
@@ -151,8 +173,8 @@ def _series(check: Check, stats: EndpointStats) -> Latency | None:
 
 def _latency_compared(check: Check, series: Latency | None, value: float | None) -> CheckResult:
     if series is None or value is None:
-        return _inconclusive(check, f"no request has a {check.series} latency")
-    return _compared(check, value, series.count, value < check.limit)
+        return inconclusive(check, f"no request has a {check.series} latency")
+    return compared(check, value, series.count)
 
 
 def _figure(check: Check, stats: WindowStats) -> CheckResult:
@@ -162,17 +184,17 @@ def _figure(check: Check, stats: WindowStats) -> CheckResult:
     if seen is None:
         return _nobody_observed(check, criterion.name, check.window)
     value = seen.of(criterion.statistic)
-    result = _compared(check, value, seen.count, criterion.bound.holds(value, check.limit))
-    firm = _is_of_wrong_content(criterion)
+    result = compared(check, value, seen.count)
+    firm = _is_of_wrong_content(criterion, check.bound)
     return replace(result, firm=firm and result.status is Status.FAIL)
 
 
-def _is_of_wrong_content(criterion: FigureCriterion) -> bool:
+def _is_of_wrong_content(criterion: FigureCriterion, bound: Bound) -> bool:
     """Whether the figure is over its limit only by wrong answers, which no slow generator makes.
 
     How often users looked (`count`) is up to the generator.
     """
-    upper = criterion.bound in (Bound.AT_MOST, Bound.BELOW)
+    upper = bound in (Bound.AT_MOST, Bound.BELOW, Bound.EQUAL)
     return criterion.name == UNMET and upper and criterion.statistic is not Statistic.COUNT
 
 
@@ -189,37 +211,20 @@ def _ratio(check: Check, stats: WindowStats, windows: Mapping[str, WindowStats])
         return _nobody_observed(check, criterion.name, criterion.over)
     divisor = lower.of(criterion.statistic)
     if divisor == 0:
-        return _inconclusive(
+        return inconclusive(
             check,
             f"the figure {criterion.name!r} has a {criterion.statistic} of 0 in window "
             f"{criterion.over}, which nothing can be divided by",
         )
     value = upper.of(criterion.statistic) / divisor
-    return _compared(check, value, upper.count, criterion.bound.holds(value, check.limit))
-
-
-def _compared(check: Check, value: float, samples: int, holds: bool) -> CheckResult:
-    if samples == 0:
-        return _inconclusive(check, "no samples")
-    if not (math.isfinite(value) and math.isfinite(check.limit)):
-        return _inconclusive(check, f"the value {value} or the limit {check.limit} is no number")
-    shown = formatted(check.measure, value)
-    status = Status.PASS if holds else Status.FAIL
-    where = f" of {check.endpoint}" if check.endpoint else ""
-    reason = (
-        f"{check.id}: {shown}{where} in window {check.window} ({samples:,} samples), "
-        f"asked for {check.expression}"
-    )
-    return CheckResult(check, status, value, samples, reason)
-
-
-def _inconclusive(check: Check, why: str) -> CheckResult:
-    return CheckResult(check, Status.INCONCLUSIVE, None, 0, f"{check.id}: {why}")
+    return compared(check, value, upper.count)
 
 
 def _no_window(check: Check, name: str, windows: Mapping[str, WindowStats]) -> CheckResult:
-    return _inconclusive(check, f"there is no window {name!r}; there are {', '.join(windows)}")
+    if name in (EACH_FAULT, EACH_RECOVERY):
+        return inconclusive(check, NEVER_FIRED)
+    return inconclusive(check, f"there is no window {name!r}; there are {', '.join(windows)}")
 
 
 def _nobody_observed(check: Check, figure: str, window: str) -> CheckResult:
-    return _inconclusive(check, f"nobody observed the figure {figure!r} in window {window}")
+    return inconclusive(check, f"nobody observed the figure {figure!r} in window {window}")

@@ -6,8 +6,20 @@ This module must not know checks, windows or statistics.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import assert_never
+
+
+class Unit(StrEnum):
+    """Of a limit and a value, as it is written behind the number; `OWN` is a figure's."""
+
+    SHARE = "%"
+    COUNT = ""
+    PER_S = "/s"
+    MS = "ms"
+    S = "s"
+    OWN = "own"
 
 
 class Measure(StrEnum):
@@ -22,6 +34,20 @@ class Measure(StrEnum):
     MEAN_LATENCY = "mean_latency"  # milliseconds
     FIGURE = "figure"  # the figure's own unit
     RATIO = "ratio"  # a figure's statistic in one window over that in another
+    RATE = "rate"  # ended requests per second
+    AVAILABILITY = "availability"  # share of ended requests that succeeded, 0 to 1
+    RECOVERY = "recovery"  # seconds from a fault's healing until the checks hold again
+    DETECTION = "detection"  # seconds from a fault's beginning until it shows
+    LOST = "lost"  # writes, by what the audit found of them
+    DUPLICATED = "duplicated"
+    ALTERED = "altered"
+    PHANTOM = "phantom"
+    UNVERIFIED = "unverified"
+    REDELIVERED = "redelivered"
+
+    @property
+    def unit(self) -> Unit:
+        return _UNITS[self]
 
 
 class Series(StrEnum):
@@ -33,16 +59,22 @@ class Series(StrEnum):
 
 
 class Bound(StrEnum):
-    """On which side of its limit a figure must be."""
+    """On which side of its limit a value must be."""
 
     ABOVE = "above"
     AT_LEAST = "at_least"
     BELOW = "below"
     AT_MOST = "at_most"
+    EQUAL = "equal"
 
     @property
     def sign(self) -> str:
-        return {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}[self.value]
+        return _SIGNS[self]
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether the limit is the least that there must be."""
+        return self in (Bound.ABOVE, Bound.AT_LEAST)
 
     def holds(self, value: float, limit: float) -> bool:
         match self:
@@ -54,6 +86,8 @@ class Bound(StrEnum):
                 return value < limit
             case Bound.AT_MOST:
                 return value <= limit
+            case Bound.EQUAL:
+                return value == limit
             case _:
                 assert_never(self)
 
@@ -77,25 +111,117 @@ class Scales(StrEnum):
                 assert_never(self)
 
 
+_UNITS: Mapping[Measure, Unit] = {
+    Measure.ERROR_RATE: Unit.SHARE,
+    Measure.ERRORS: Unit.COUNT,
+    Measure.REQUESTS: Unit.COUNT,
+    Measure.ACHIEVED: Unit.SHARE,
+    Measure.UNSENT: Unit.SHARE,
+    Measure.LATENCY: Unit.MS,
+    Measure.MEAN_LATENCY: Unit.MS,
+    Measure.FIGURE: Unit.OWN,
+    Measure.RATIO: Unit.OWN,
+    Measure.RATE: Unit.PER_S,
+    Measure.AVAILABILITY: Unit.SHARE,
+    Measure.RECOVERY: Unit.S,
+    Measure.DETECTION: Unit.S,
+    Measure.LOST: Unit.COUNT,
+    Measure.DUPLICATED: Unit.COUNT,
+    Measure.ALTERED: Unit.COUNT,
+    Measure.PHANTOM: Unit.COUNT,
+    Measure.UNVERIFIED: Unit.COUNT,
+    Measure.REDELIVERED: Unit.COUNT,
+}
+
+_SIGNS: Mapping[Bound, str] = {
+    Bound.ABOVE: ">",
+    Bound.AT_LEAST: ">=",
+    Bound.BELOW: "<",
+    Bound.AT_MOST: "<=",
+    Bound.EQUAL: "==",
+}
+
+OF_WRITES = frozenset(
+    {
+        Measure.LOST,
+        Measure.DUPLICATED,
+        Measure.ALTERED,
+        Measure.PHANTOM,
+        Measure.UNVERIFIED,
+        Measure.REDELIVERED,
+    }
+)
+"""What the audit counts; each is the name of a fate."""
+
+OF_FAULTS = frozenset({Measure.RECOVERY, Measure.DETECTION})
+"""What is told of each fault, rather than of the seconds of a window."""
+
+ROLLING = frozenset(
+    {
+        Measure.ERROR_RATE,
+        Measure.ERRORS,
+        Measure.LATENCY,
+        Measure.MEAN_LATENCY,
+        Measure.RATE,
+        Measure.AVAILABILITY,
+    }
+)
+"""What can be asked `over` and `for` a number of seconds: requests that ended tell it, second by
+second."""
+
+USUAL_BOUND: Mapping[Measure, Bound] = {measure: Bound.EQUAL for measure in OF_WRITES} | {
+    Measure.ERROR_RATE: Bound.BELOW,
+    Measure.ERRORS: Bound.AT_MOST,
+    Measure.REQUESTS: Bound.ABOVE,
+    Measure.ACHIEVED: Bound.AT_LEAST,
+    Measure.UNSENT: Bound.AT_MOST,
+    Measure.LATENCY: Bound.BELOW,
+    Measure.MEAN_LATENCY: Bound.BELOW,
+    Measure.FIGURE: Bound.AT_LEAST,
+    Measure.RATIO: Bound.AT_LEAST,
+    Measure.RATE: Bound.ABOVE,
+    Measure.AVAILABILITY: Bound.ABOVE,
+    Measure.RECOVERY: Bound.BELOW,
+    Measure.DETECTION: Bound.BELOW,
+}
+"""The bound of a check that names none, as in every timeline from before checks named theirs."""
+
+_EITHER_WAY = frozenset({Measure.REQUESTS, Measure.RATE, Measure.FIGURE, Measure.RATIO})
+
+
+def bounds(measure: Measure) -> tuple[Bound, ...]:
+    """Those that make sense: a check says what must hold, so more errors are never asked for.
+
+    Only counts, and figures, may be equal to something.
+    """
+    lower, upper = (Bound.ABOVE, Bound.AT_LEAST), (Bound.BELOW, Bound.AT_MOST)
+    equal = measure is Measure.FIGURE or measure.unit is Unit.COUNT
+    sides: tuple[Bound, ...] = lower if USUAL_BOUND[measure].is_lower else upper
+    if measure in _EITHER_WAY:
+        sides = lower + upper
+    return (*sides, Bound.EQUAL) if equal else sides
+
+
 def formatted(measure: Measure, value: float | None) -> str:
     """A value or limit with its unit, for people."""
     if value is None:
         return "-"
-    match measure:
-        case Measure.ERROR_RATE | Measure.UNSENT:
-            return f"{value * 100:.4g} %"
-        case Measure.ACHIEVED:
-            return f"{value * 100:.2f} %"
-        case Measure.REQUESTS | Measure.ERRORS:
+    match measure.unit:
+        case Unit.SHARE:
+            is_near_one = measure in (Measure.ACHIEVED, Measure.AVAILABILITY)
+            return f"{value * 100:.2f} %" if is_near_one else f"{value * 100:.4g} %"
+        case Unit.COUNT:
             return f"{value:,.0f}"
-        case Measure.LATENCY | Measure.MEAN_LATENCY:
+        case Unit.PER_S:
+            return f"{number(value)}/s"
+        case Unit.MS:
             return f"{value:,.1f} ms" if value < 1000 else f"{value:,.0f} ms"
-        case Measure.FIGURE:
-            return number(value)
-        case Measure.RATIO:
-            return f"{value:.4g}"
+        case Unit.S:
+            return f"{number(value)} s"
+        case Unit.OWN:
+            return f"{value:.4g}" if measure is Measure.RATIO else number(value)
         case _:
-            assert_never(measure)
+            assert_never(measure.unit)
 
 
 def number(value: float) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from results import stress
 from results.ad_hoc import applying, note
 from results.arrival_doubt import not_started, unaccounted
-from results.check import SHORTEST_ACHIEVED_S, Check, expanded
+from results.check import SHORTEST_ACHIEVED_S, Check, expanded, interval_windows
 from results.errors import TimelineError
 from results.evaluation import evaluate
 from results.generator import assess, worst_health
@@ -50,6 +50,7 @@ def judge_timeline(timeline: Timeline) -> Judgement:
     timeline = stress.with_own_capacity(_as_carried_out(timeline))
     windows = standard_windows(timeline)
     checks, left_out = _checks(timeline, windows)
+    windows = (*windows, *interval_windows(checks))
     # Under stress no stair held that lacked arrivals, and the one that broke tells what it lacked.
     found = stress.findings(timeline.annotations)
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
@@ -103,7 +104,7 @@ def _checks(
         if timeline.header.ad_hoc:
             observed = {name for report in timeline.reports for name in report.figures}
             applied, left_out = applying(applied, observed)
-        return expanded(applied, names, short=short), left_out
+        return expanded(applied, names, short=short, faults=timeline.faults), left_out
     except ValueError as error:
         raise TimelineError(f"the timeline's checks cannot be read: {error}") from error
 

@@ -35,7 +35,7 @@ from results.check import Check
 from results.evaluation import CheckResult, Status
 from results.figure import Figure
 from results.live import Frontier, LiveCheck, Pulse
-from results.measure import Bound, Measure, formatted, number, quantile_name
+from results.measure import Measure, formatted, number, quantile_name
 from results.second import SecondReport
 from results.timeline import OWNER, Annotation, Timeline
 from results.windows import Window
@@ -280,7 +280,7 @@ class Stress:
         held = [*self._held, *self._held_so_far()]
         highest = max(held, key=lambda pair: pair[0].level, default=None)
         broke = None if self._broke is None else self._broke[1]
-        about = f"the check {self._until.expression}"
+        about = f"the check {self._until.comparison}"
         if highest is None:
             text = "stopped before the end of the first level: no limit was found"
             if broke is not None:
@@ -357,12 +357,11 @@ def qualified(result: CheckResult, annotations: Iterable[Annotation]) -> CheckRe
         return result
     if not any(note.label == LIMIT_NOT_FOUND for note in annotations):
         return result
-    is_lower = criterion.bound in (Bound.ABOVE, Bound.AT_LEAST)
-    if is_lower and result.status is Status.PASS:
+    if result.check.bound.is_lower and result.status is Status.PASS:
         return result
     reason = (
         f"{result.check.id}: at least {number(result.value)} held and the limit was not found, so "
-        f"nobody knows whether {result.check.expression}: let the run reach its end, or plan "
+        f"nobody knows whether {result.check.comparison}: let the run reach its end, or plan "
         "higher stairs"
     )
     return replace(result, status=Status.INCONCLUSIVE, reason=reason)

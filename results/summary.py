@@ -181,7 +181,7 @@ def _check_table(results: tuple[CheckResult, ...]) -> Table:
         check = result.check
         table.add_row(
             _status(result.status),
-            Text(check.expression),
+            Text(check.comparison),
             Text(check.window),
             Text(check.endpoint or _ABOUT.get(check.measure, "all")),
             formatted(check.measure, result.value),

@@ -31,7 +31,7 @@ def rows(owner: Owner) -> list[dict[str, object]]:
         found += [("", "reason", reason) for reason in judgement.reasons]
         for result in judgement.results:
             check = result.check
-            where = f"{check.expression}, {check.window}"
+            where = f"{check.comparison}, {check.window}"
             where += f", {check.endpoint}" if check.endpoint else ""
             value = formatted(check.measure, result.value)
             found.append((result.status.value, where, f"{value} ({result.samples:,} samples)"))

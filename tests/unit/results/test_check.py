@@ -62,7 +62,7 @@ def test_a_check_holds_on_good_data_and_fails_on_a_seeded_fault(
     assert good.samples > 0
     bad = result_of(check, fault)
     assert bad.status is Status.FAIL, bad.reason
-    assert check.id in bad.reason and check.expression in bad.reason
+    assert check.id in bad.reason and check.comparison in bad.reason
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_a_check_survives_its_dict_form(check: Check) -> None:
 
 
 def test_expressions_read_as_people_write_them() -> None:
-    assert error_rate(below=0.001).expression == "error_rate < 0.1 %"
-    assert achieved(at_least=0.95).expression == "achieved >= 95.00 %"
+    assert error_rate(below=0.001).expression == "errors < 0.1%"
+    assert achieved(at_least=0.95).expression == "achieved >= 95%"
     excess = latency(quantile=0.99, below_ms=100, series="excess", window="phase:burst")
-    assert excess.expression == "excess p99 < 100.0 ms"
+    assert excess.expression == "p99(excess) < 100ms in phase:burst"
     assert excess.id == "excess_p99@phase:burst"
-    assert latency(quantile=1.0, below_ms=2500).expression == "raw max < 2,500 ms"
+    assert latency(quantile=1.0, below_ms=2500).expression == "max < 2.5s"
 
 
 @pytest.mark.parametrize(

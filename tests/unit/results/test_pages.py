@@ -40,8 +40,8 @@ def test_the_pages_timeline_is_read_and_passes(tmp_path: Path) -> None:
     assert set(sample.values) <= {UP, CPU_PERCENT, *GAUGES, *MEANS_MS}
 
 
-def test_the_page_on_results_names_every_word_of_the_formats() -> None:
-    page = (DOCS / "results.md").read_text()
+def test_the_pages_on_results_and_checks_name_every_word_of_the_formats() -> None:
+    page = (DOCS / "results.md").read_text() + (DOCS / "checks.md").read_text()
     words: list[str] = [outcome.value for outcome in Outcome if outcome is not Outcome.CANCELLED]
     words += [measure.value for measure in Measure] + [reason.value for reason in EndReason]
     words += [series.value for series in Series] + [verdict.value for verdict in Verdict]

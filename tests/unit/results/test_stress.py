@@ -67,7 +67,7 @@ def test_the_stair_at_which_the_check_breaks_is_found_and_the_one_before_it_held
     assert second == 13
     assert (found.broke, found.capacity, found.label) == (True, 100.0, LIMIT_FOUND)
     assert found.text == (
-        "the check raw p99 < 100.0 ms held up to 100 users (p99 10.0 ms) and broke at 200 users "
+        "the check p99 < 100ms held up to 100 users (p99 10.0 ms) and broke at 200 users "
         "(p99 500.0 ms after 3 of 10 s)"
     )
 
@@ -215,7 +215,7 @@ def test_a_limit_that_is_never_reached_is_not_found() -> None:
     found = made.close(31.0)
     assert (found.capacity, found.broke, found.label) == (300.0, False, LIMIT_NOT_FOUND)
     assert found.text == (
-        "the check raw p99 < 100.0 ms held up to 300 users (p99 10.0 ms); its limit was not found"
+        "the check p99 < 100ms held up to 300 users (p99 10.0 ms); its limit was not found"
     )
 
 
@@ -262,7 +262,7 @@ def test_rates_are_told_as_rates_and_shares_as_shares() -> None:
     made = stress(error_rate(below=0.01), open_stairs)
     _, found = first_found(steps(made, [*each_second(0, 9), *failed], until_s=30))
     assert found.text == (
-        "the check error_rate < 1 % held up to 12.5 arrivals/s (error rate 0 %) and broke at "
+        "the check errors < 1% held up to 12.5 arrivals/s (error rate 0 %) and broke at "
         "25 arrivals/s (error rate 100 % after 3 of 10 s)"
     )
 
