@@ -1,0 +1,73 @@
+"""Where two JSON documents differ, field by field.
+
+For a verdict that was written and the one that is computed again. This module must not know what
+the fields mean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from results.printable import printable
+
+CLOSE = 1e-9
+"""Numbers this near to each other, relatively, are the same: other machines may add up in another
+order."""
+
+_LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field, such as `checks[2].value`, with what either document says, as text."""
+
+    place: str
+    stated: str
+    computed: str
+
+
+def differences(stated: object, computed: object, place: str = "") -> Iterator[Difference]:
+    """Of documents that JSON could have given; in order of `computed`. Lengths differ as one."""
+    if isinstance(stated, dict) and isinstance(computed, dict):
+        for name in [*computed, *(name for name in stated if name not in computed)]:
+            inner = f"{place}.{printable(name, _LONGEST_VALUE)}" if place else printable(name)
+            yield from _of_field(stated, computed, name, inner)
+    elif isinstance(stated, list) and isinstance(computed, list):
+        if len(stated) != len(computed):
+            yield Difference(place, f"{len(stated)} entries", f"{len(computed)} entries")
+        for n, (one, other) in enumerate(zip(stated, computed, strict=False)):
+            yield from differences(one, other, f"{place}[{n}]")
+    elif not _is_same(stated, computed):
+        yield Difference(place or "the document", _shown(stated), _shown(computed))
+
+
+def _of_field(
+    stated: dict[str, object], computed: dict[str, object], name: str, place: str
+) -> Iterator[Difference]:
+    if name not in stated:
+        yield Difference(place, "nothing", _shown(computed[name]))
+    elif name not in computed:
+        yield Difference(place, _shown(stated[name]), "nothing")
+    else:
+        yield from differences(stated[name], computed[name], place)
+
+
+def _is_same(one: object, other: object) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one == other or math.isclose(one, other, rel_tol=CLOSE)
+    return type(one) is type(other) and one == other
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return f"an object of {len(value)} fields"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return f'"{printable(value, _LONGEST_VALUE)}"'
+    return json.dumps(value)
