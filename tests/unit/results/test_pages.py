@@ -41,7 +41,7 @@ def test_the_pages_timeline_is_read_and_passes(tmp_path: Path) -> None:
 
 
 def test_the_pages_on_results_and_checks_name_every_word_of_the_formats() -> None:
-    page = (DOCS / "results.md").read_text() + (DOCS / "checks.md").read_text()
+    page = (DOCS / "checks.md").read_text() + (DOCS / "results.md").read_text()
     words: list[str] = [outcome.value for outcome in Outcome if outcome is not Outcome.CANCELLED]
     words += [measure.value for measure in Measure] + [reason.value for reason in EndReason]
     words += [series.value for series in Series] + [verdict.value for verdict in Verdict]
