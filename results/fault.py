@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from results.timeline import Fault
+from results.timeline import Fault, Timeline
+
+FAULT_REFUSED = "fault_refused"
+"""Label of the annotation that says which fault could not be recorded, and why."""
 
 LATEST_S = 10_000_000.0
 """115 days; a plan's line has room for 32. A fault of more would take hours to look at."""
@@ -34,12 +37,8 @@ class FaultLog:
     def begin(self, fault: Fault) -> None:
         """A new one, which nobody has seen healed."""
         assert fault.healed_s is None, "it has just begun"
-        id, kind = _named("id", fault.id), _named("kind", fault.kind)
-        if len(fault.node) > LONGEST_NODE or not fault.node.isprintable():
-            raise ValueError(
-                f"fault {id!r}: its node is at most {LONGEST_NODE} printable characters"
-            )
-        _require_time(fault.id, fault.began_s)
+        require_sound(fault)
+        id, kind = fault.id, fault.kind
         if id in self._faults:
             raise ValueError(f"fault {id!r} began twice: give each one an id of its own")
         # `fault:NAME` is the one fault of that id, or all of that kind.
@@ -78,16 +77,39 @@ class FaultLog:
         return tuple(sorted(self._faults.values(), key=lambda fault: (fault.began_s, fault.id)))
 
 
+def require_sound(fault: Fault) -> None:
+    """Raises ValueError for what is no fault, whatever others there are."""
+    _require_name("id", fault.id)
+    _require_name("kind", fault.kind)
+    node = fault.node
+    if not isinstance(node, str) or len(node) > LONGEST_NODE or not node.isprintable():
+        raise ValueError(
+            f"fault {fault.id!r}: its node is text of at most {LONGEST_NODE} printable characters"
+        )
+    _require_time(fault.id, fault.began_s)
+
+
+def fault_doubts(timeline: Timeline) -> list[str]:
+    """What nobody knows of the faults, so that the verdict cannot rest on their windows."""
+    found = [
+        f"fault {fault.id} was never seen healed, so it is taken to have lasted to the plan's end: "
+        "see that it is gone"
+        for fault in timeline.faults
+        if fault.healed_s is None
+    ]
+    refused = [note.text for note in timeline.annotations if note.label == FAULT_REFUSED]
+    return found + [f"a fault could not be recorded: {text}" for text in refused]
+
+
 def _require_time(id: str, t_s: float) -> None:
     if not abs(t_s) <= LATEST_S:
         raise ValueError(f"fault {id!r}: {t_s} s is more than {LATEST_S:,.0f} s from the origin")
 
 
-def _named(what: str, name: str) -> str:
+def _require_name(what: str, name: str) -> None:
     if not isinstance(name, str) or len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
         shown = name[: LONGEST_NAME + 1] if isinstance(name, str) else name
         raise ValueError(
             f"a fault's {what} is 1 to {LONGEST_NAME} letters, digits, '.', '_' and '-', beginning "
             f"with a letter or digit, not {shown!r}"
         )
-    return name

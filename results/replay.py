@@ -18,6 +18,7 @@ from results.arrival_doubt import not_started, unaccounted
 from results.check import SHORTEST_ACHIEVED_S, Check, expanded, interval_windows
 from results.errors import TimelineError
 from results.evaluation import evaluate
+from results.fault import fault_doubts
 from results.generator import assess, worst_health
 from results.leftover import leftover_doubts
 from results.statistic import WindowStats, cut
@@ -62,6 +63,7 @@ def judge_timeline(timeline: Timeline) -> Judgement:
         aborted=_aborted(timeline),
         doubts=[
             *_doubts(timeline),
+            *fault_doubts(timeline),
             *_unanswered(timeline, stats[RUN]),
             *leftover_doubts(timeline, checks),
             *([] if found else not_started(arrived, checks, windows, timeline.plan)),

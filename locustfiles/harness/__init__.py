@@ -2,6 +2,7 @@
 
 from locustfiles.harness.arrivals.arrival_user import ArrivalUser, FoundationArrivalUser
 from locustfiles.harness.judge import judge
+from locustfiles.harness.notes import fault_began, fault_healed, note
 from locustfiles.harness.scenario import Cluster, Scenario
 from locustfiles.harness.scenario_user import ScenarioUser
 from locustfiles.harness.strap import strap_in
@@ -14,6 +15,9 @@ __all__ = [
     "FoundationUser",
     "Scenario",
     "ScenarioUser",
+    "fault_began",
+    "fault_healed",
     "judge",
+    "note",
     "strap_in",
 ]

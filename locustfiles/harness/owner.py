@@ -43,6 +43,7 @@ from locustfiles.harness.distribution.roll import WorkerRoll
 from locustfiles.harness.distribution.worker import FINISHED, REPORT, source_of
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.notes import close_desk, open_desk
 from locustfiles.harness.opening import open_book, said_of, write_manifest
 from locustfiles.harness.options import Options, parsed_options
 from locustfiles.harness.plan import RunPlan
@@ -208,6 +209,7 @@ class Owner:
         run = Run(folder.run_id, book, course, self._runner, self._users)
         self._idle.clear()
         self._run = run
+        open_desk(book.notes.take, course.elapsed_s)
         if isinstance(self._runner, MasterRunner):
             run.roll = WorkerRoll(self._runner, run.run_id)
             run.begin_health(
@@ -337,6 +339,7 @@ class Owner:
                 run.load_side.detach(self._environment)
             if self._muster is not None:
                 self._muster.end()
+            close_desk()
             self.verdicts.judge(run, sent)
             self._run = None
             self._idle.set()

@@ -17,11 +17,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from locustfiles.harness import note_book
 from locustfiles.harness.arrivals.arrivals_so_far import ArrivalsSoFar
+from locustfiles.harness.ledger_book import LedgerBook
 from results.arrival import ArrivalsNow
 from results.check import Check
 from results.errors import ResultsError, TimelineError
@@ -104,7 +106,9 @@ class RunBook:
         self._slowest_write_s = 0.0
         self._broken = False
         self._end: End | None = None
+        self._ledger = LedgerBook(folder)
         self._timeline = TimelineWriter(folder.timeline, header)
+        self.notes = note_book.NoteBook(self._timeline, self._write)
         if plan is not None:
             self._timeline.plan(plan)
         self._timeline.checks([check.as_dict() for check in checks])
@@ -122,12 +126,16 @@ class RunBook:
             self._health(health)
             if self._arrivals is not None:
                 self._arrivals.take_health(health)
+        elif kind == "writes":
+            self._timed(self._ledger.take, report)
         elif kind == "annotation":
             fields = Fields(report, kind)
             note = Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
             self._write(self._timeline.annotation, note)
+        elif kind in note_book.KINDS:
+            self.notes.take_shipped(kind, report)
         else:
-            raise ValueError(f"a load side ships seconds, health and annotations, not {kind!r}")
+            raise ValueError(f"a load side ships no report of kind {kind!r}")
 
     def _count(self, report: SecondReport) -> None:
         if self._arrivals is not None:
@@ -218,16 +226,22 @@ class RunBook:
         last_s = math.ceil(self._ends_s(self._profile)) - 1
         self._write(self._timeline.second, found.report(min(int(t_s), last_s)))
 
-    def close(self, aborted: str | None, sent: dict[str, int]) -> None:
-        """Write the end. `sent` is how many second reports each load side *says* it has sent."""
+    def close(
+        self, aborted: str | None, sent: dict[str, int], writes: Mapping[str, int] | None = None
+    ) -> None:
+        """Write the end. `sent` is how many second reports each load side *says* it has sent,
+        `writes` how many of writes."""
         t_s = round(self._elapsed_s(), 3)
+        self.notes.close(t_s)
         if self._stress is not None:
             self._conclude(self._stress.close(t_s))
             sent = {**sent, OWNER: 1}
+        self._ledger.close()
+        self.failures += self._ledger.failures
         if self.failures:
             self._health(Health(t_s, OWNER, {RECORDER_FAILURES: self.failures}))
         reason = EndReason.COMPLETED if aborted is None else EndReason.ABORTED
-        self._end = End(t_s, reason, aborted or "", sent, self._plan_ends_s)
+        self._end = End(t_s, reason, aborted or "", sent, self._plan_ends_s, writes or {})
         self._write(self._timeline.end, self._end)
         try:
             self._timeline.close()
@@ -259,12 +273,18 @@ class RunBook:
     def _write(self, write: Callable[[Any], None], record: object) -> None:
         if self._broken:
             return
+        try:
+            self._timed(write, record)
+        except TimelineError as error:
+            self._break(error)
+
+    def _timed(self, write: Callable[[Any], None], record: object) -> None:
         before_s = time.perf_counter()
         try:
             write(record)
-        except TimelineError as error:
-            self._break(error)
-        self._slowest_write_s = max(self._slowest_write_s, time.perf_counter() - before_s)
+        finally:
+            took_s = time.perf_counter() - before_s
+            self._slowest_write_s = max(self._slowest_write_s, took_s)
 
     def slowest_write(self) -> dict[str, float]:
         """The longest write since it was asked for before, as a figure of health: this process

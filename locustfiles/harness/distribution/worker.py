@@ -39,6 +39,7 @@ from locustfiles.harness.distribution.master_loss import (
 from locustfiles.harness.distribution.way_out import WayOut
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.notes import close_desk, open_desk
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.target.allowed_target import Allowance
@@ -47,11 +48,12 @@ from results.verdict import ExitCode
 from shapes.locust_shape import PhasedShape
 
 REPORT = "foundation_report"
-"""Worker to master: {"run_id": …, "kind": "second" | "health", "report": …}."""
+"""Worker to master: {"run_id": …, "kind": "second" | "writes" | "health" | …, "report": …}."""
 FINISH = "foundation_finish"
 """Master to worker: stop your users and ship what is left. {"run_id": …}"""
 FINISHED = "foundation_finished"
-"""Worker to master: {"run_id": …, "source": …, "sent": second reports, "failures": …}."""
+"""Worker to master: {"run_id": …, "source": …, "sent": second reports, "writes": reports of
+writes, "failures": …}."""
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +152,7 @@ class Worker:
             probes=(lambda: {SHIPPING_FAILURES: self._unsent}, self.clock.figures),
         )
         self._load_side.attach(self._environment)
+        open_desk(self._ship, self._load_side.elapsed_s)
         begin_arrivals(self._environment, self._load_side, self.share)
         self._shipping = gevent.spawn(self._run, self._load_side)
 
@@ -188,8 +191,11 @@ class Worker:
             if self._shipping is not None:
                 self._shipping.kill()
             load_side.finish()
+            close_desk()
             load_side.detach(self._environment)
-            self._say_finished(load_side.plan.run_id, load_side.recorder.sequence)
+            self._say_finished(
+                load_side.plan.run_id, load_side.recorder.sequence, load_side.ledger.sequence
+            )
 
     def _fence(self) -> None:
         self._crew.fence()
@@ -216,15 +222,16 @@ class Worker:
         run_id = msg.data["run_id"]
         if self._plan is None or self._plan.run_id != run_id:
             # It came too late to have users in that run, and may already be in the next.
-            self._say_finished(run_id, 0)
+            self._say_finished(run_id, 0, 0)
             return
         self._over = run_id
         # Fires test_stop, and so `finish`, once the users are gone.
         self._runner.stop()
 
-    def _say_finished(self, run_id: str, sent: int) -> None:
-        said = {"source": self._source(), "sent": sent, "failures": self._failures}
-        self._runner.send_message(FINISHED, {"run_id": run_id, **said})
+    def _say_finished(self, run_id: str, sent: int, writes: int) -> None:
+        said = {"source": self._source(), "failures": self._failures}
+        counts = {"sent": sent, "writes": writes}
+        self._runner.send_message(FINISHED, {"run_id": run_id, **said, **counts})
 
     def _source(self) -> str:
         return source_of(self._runner.worker_index)
