@@ -14,13 +14,14 @@ from results.windows import Window
 
 
 class Fate(StrEnum):
-    """What became of one write (D13). Each write has one.
+    """What became of one write (D13). Each write has one, the first that is true of it.
 
-    Acknowledged: `present`, `lost` (every read that could have found it succeeded, and none did),
-    `unverified` (not found, and not every such read succeeded), `altered` (stored with another
-    content), `duplicated` (more than once on one node), `redelivered` (on two nodes, after a
-    client's failover). Outcome unknown: `stored` or `absent` or `unread`. Refused: `refused`, and
-    `phantom` when it is stored all the same, as is what nobody wrote.
+    Refused: `phantom` when it is stored all the same, else `refused`, or `unread` where not every
+    node could be read. Of the others, if found: `altered` (stored with another content),
+    `duplicated` (more than once on one node), `redelivered` (under two origins, after a client's
+    failover), and else `present` when acknowledged, `stored` when the outcome is unknown. If not
+    found, and every read that could have found it succeeded: `lost` when acknowledged, else
+    `absent`. If not found, and not every such read succeeded: `unverified`, else `unread`.
     """
 
     PRESENT = "present"
@@ -36,8 +37,13 @@ class Fate(StrEnum):
     PHANTOM = "phantom"
 
 
+FAULTS = frozenset({Fate.LOST, Fate.UNVERIFIED, Fate.ALTERED, Fate.DUPLICATED, Fate.PHANTOM})
+"""What nobody wants to see of any write."""
+
+
 class Place(NamedTuple):
-    """Where a write ended: the node that was asked last, and the second."""
+    """Where a write ended: the node that was sent to, and the second in which it answered; of
+    several times that it was sent, the last of those that ended best."""
 
     node: str
     second: int
@@ -48,7 +54,9 @@ class Audit:
     """`counts` holds how many writes of each place had which fate; `examples` some ids of each
     fate that is a fault, as hex. `not_made` says why there was no audit, else it is None.
 
-    `unread_nodes` names nodes that could not be read, with the reason.
+    `unread_nodes` names nodes that could not be read, with the reason; `doubts` is what keeps the
+    audit from being believed. `is_asked_for` is false where nobody named an auditor, which is no
+    fault.
     """
 
     counts: Mapping[Place, Mapping[Fate, int]]
@@ -56,6 +64,7 @@ class Audit:
     unread_nodes: Mapping[str, str] = field(default_factory=dict)
     not_made: str | None = None
     doubts: Sequence[str] = ()
+    is_asked_for: bool = True
 
     def of(self, window: Window | None = None, node: str | None = None) -> dict[Fate, int]:
         """Writes by fate: all of them, or those that ended in the window, or at the node."""

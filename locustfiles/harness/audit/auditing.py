@@ -1,0 +1,203 @@
+"""One audit: every write of the ledger is looked for on the nodes, and what they say is written.
+
+Life cycle, in a greenlet of the process that owns the run:
+
+1. the ledger is read into a workspace;
+2. each node is asked for the writes that it took itself, all nodes at once;
+3. what was not found there, or was sent to several nodes, is asked of all others;
+4. `audit.json` is written, and the fates are counted.
+
+A node that cannot be read is asked again for a while and then given up: what only it could tell
+stays unverified. All this yields every few 10 ms, as the loop has workers to serve. This module
+must not know how a node is asked, or judge.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import gevent
+from gevent.pool import Group
+
+from results.audit import Audit
+from results.audit_record import FILE, AskedNode, AuditRecord
+from results.audit_replay import made
+from results.audit_workspace import AuditWorkspace
+from results.auditor import Auditor, UnreadableError
+from results.errors import ResultsError
+from results.ledger import FURTHER_NODES
+from results.ledger_store import LedgerFile
+from results.reads import FILE as READS
+from results.reads import Origins, ReadsWriter, packed
+from results.run_folder import RunFolder
+
+PATIENCE_S = 20.0
+"""A node that restarts is back in one; nobody waits longer for one that never comes back."""
+
+PATIENCE_ATTEMPTS = 3
+"""Of a node that answers, and answers wrongly."""
+
+RETRY_S = 0.5
+
+FIND_TIMEOUT_S = 60.0
+"""For one question, whatever an auditor does."""
+
+STEP_RECORDS = 4096
+
+T = TypeVar("T")
+
+Progress = Callable[[int, int], None]
+"""Is told how many writes have been asked for, and of how many, every now and then."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Node:
+    number: int
+    url: str
+    asked: int = 0
+    unread: str | None = None
+
+    @property
+    def told(self) -> AskedNode:
+        return AskedNode(self.url, self.asked, self.unread)
+
+
+class Auditing:
+    """Of one run's ledger. `nodes` are those that may hold a write beside those it was sent to."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        ledger: LedgerFile,
+        auditor: Auditor,
+        nodes: tuple[str, ...],
+        doubts: tuple[str, ...] = (),
+    ) -> None:
+        self._folder = folder
+        self._ledger = ledger
+        self._auditor = auditor
+        self._doubts = doubts
+        urls = dict.fromkeys((*ledger.nodes, *nodes))
+        self._nodes = [_Node(number, url) for number, url in enumerate(urls)]
+        self._origins = Origins()
+        self._group = Group()
+        self._progress: Progress = lambda done, of: None
+        self._asked = 0
+
+    def run(self, progress: Progress) -> Audit:
+        """Raises AuditError, LedgerError or RunFolderError when it cannot be carried out."""
+        self._progress = progress
+        reads = ReadsWriter(self._folder.ledger / READS, self._ledger.run_id)
+        try:
+            with AuditWorkspace(tuple(node.url for node in self._nodes)) as workspace:
+                for records in self._ledger.records(STEP_RECORDS):
+                    workspace.add_writes(records)
+                    gevent.sleep(0)
+                total = workspace.writes()
+                self._each(lambda node: self._ask_home(node, workspace, reads, total))
+                self._each(lambda node: self._ask_elsewhere(node, workspace, reads))
+                reads.finish()
+                record = self._record(reads.records)
+                record.write(self._folder.ledger / FILE)
+                return made(record, *_in_steps(workspace.fates()))
+        finally:
+            # A kill comes here, too: nobody may be left who asks on.
+            self._group.kill(block=False)
+            reads.close()
+
+    def _record(self, reads: int) -> AuditRecord:
+        return AuditRecord(
+            self._ledger.run_id,
+            tuple(node.told for node in self._nodes),
+            self._origins.names,
+            reads,
+            doubts=self._doubts,
+        )
+
+    def _each(self, ask: Callable[[_Node], None]) -> None:
+        """Ask all nodes at once."""
+
+        def guarded(node: _Node) -> ResultsError | None:
+            # Raised in a greenlet it would be printed with a traceback as well.
+            try:
+                ask(node)
+            except ResultsError as error:
+                return error
+            return None
+
+        greenlets = [self._group.spawn(guarded, node) for node in self._nodes]
+        gevent.joinall(greenlets, raise_error=True)
+        for failure in filter(None, (one.value for one in greenlets)):
+            raise failure
+
+    def _ask_home(
+        self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter, total: int
+    ) -> None:
+        after = b""
+        while ids := workspace.of_home(node.number, after):
+            records = self._read(node, ids)
+            if records is None:
+                workspace.add_pending(node.number, ids)
+            else:
+                reads.write(records)
+                workspace.add_pending(node.number, workspace.add_reads(records))
+            after = ids[-1]
+            self._asked += len(ids)
+            self._progress(self._asked, total)
+            gevent.sleep(0)
+
+    def _ask_elsewhere(self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter) -> None:
+        after = b""
+        while ids := workspace.elsewhere(node.number, after):
+            records = self._read(node, ids)
+            if records is None:
+                return
+            reads.write(records)
+            workspace.add_reads(records)
+            after = ids[-1]
+            gevent.sleep(0)
+
+    def _read(self, node: _Node, ids: list[bytes]) -> bytes | None:
+        """The records of one successful read, None once the node is given up."""
+        if node.url == FURTHER_NODES:
+            node.unread = "more nodes were written to than are told apart"
+        began_s, attempts = time.monotonic(), 0
+        while node.unread is None:
+            try:
+                with gevent.Timeout(FIND_TIMEOUT_S):
+                    found = self._auditor.find(node.url, ids)
+                    records = packed(node.number, ids, found, self._origins)
+            except UnreadableError as error:
+                reason, passes = str(error), error.passes
+            except gevent.Timeout:
+                reason, passes = f"no answer within {FIND_TIMEOUT_S:g} s", False
+            except Exception as error:
+                # The edge to an auditor of the user's own.
+                reason, passes = f"the auditor failed: {type(error).__name__}: {error}", False
+            else:
+                node.asked += len(ids)
+                return records
+            attempts += 1
+            is_out = time.monotonic() - began_s >= PATIENCE_S
+            if is_out or (attempts >= PATIENCE_ATTEMPTS and not passes):
+                node.unread = reason
+                logger.warning("%s could not be audited: %s", node.url, reason)
+            else:
+                gevent.sleep(RETRY_S)
+        return None
+
+
+def _in_steps(steps: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        gevent.sleep(0)
