@@ -1,9 +1,10 @@
-"""What a process that sends load keeps of a run: its recorder, its health, its share of the seed.
+"""What a process that sends load keeps of a run: recorder, ledger, health, its share of the seed.
 
 Exists once per run in the only process and in each worker. Life cycle:
 
 1. made at test_start from the run's plan, and put on Locust's environment;
-2. `run` is a greenlet: about every second it ships the closed seconds and one line of health;
+2. `run` is a greenlet: about every second it ships the writes, the closed seconds and one line of
+   health;
 3. at test_stopping no more arrivals start; `drain` waits for those of an open load in flight;
 4. `finish` ships what is left, after the users have stopped; `detach` takes it off again.
 
@@ -34,7 +35,9 @@ from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.target.allowed_target import Allowance
 from locustfiles.harness.target.guarded_resolver import GuardedResolver
 from results.health import OPEN_SOCKETS, RECONNECTS, USER_ERRORS, USERS
+from results.ledger import Ledger
 from results.recorder import Recorder
+from results.sample import Sample
 from results.stress import CAPACITY
 from results.untimed import UNTIMED
 from shapes.locust_shape import PhasedShape
@@ -54,7 +57,8 @@ _COUNTED = "foundation_counted"
 """Mark of a user's exception: one that ends its user comes by two ways."""
 
 Ship = Callable[[str, dict[str, Any]], None]
-"""Takes a kind (`second`, `health`, `annotation`) and a report that JSON and msgpack carry."""
+"""Takes a kind (`second`, `writes`, `health`, `annotation`) and a report that msgpack carries, and
+JSON all but that of `writes`."""
 
 
 class Arriving(Protocol):
@@ -83,6 +87,18 @@ def first_request_delay_s(elapsed_s: float, share: float) -> float:
     return max(0.0, math.floor(elapsed_s) + 0.5 + share - elapsed_s)
 
 
+def _both(recorder: Recorder, ledger: Ledger) -> Callable[[Sample], None]:
+    """What takes the samples: 0.1 us more for those that are no write."""
+    count, enter = recorder.record, ledger.record
+
+    def take(sample: Sample) -> None:
+        count(sample)
+        if sample.write_id is not None:
+            enter(sample)
+
+    return take
+
+
 class LoadSide:
     """`source` names this process in its reports; `worker_index` separates its random streams."""
 
@@ -100,7 +116,9 @@ class LoadSide:
         self.plan = plan
         self.source = source
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
-        self._events = EventRecorder(self.recorder.record, self._note_untimed)
+        self.ledger = Ledger(source=source, origin_us=plan.origin_us)
+        self.take = _both(self.recorder, self.ledger)
+        self._events = EventRecorder(self.take, self._note_untimed)
         self.reconnects = 0
         self.arrivals: Arriving | None = None
         self.unmet: set[str] = set()
@@ -135,7 +153,7 @@ class LoadSide:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        setattr(environment, SAMPLE_SINK, self.recorder.record)
+        setattr(environment, SAMPLE_SINK, self.take)
         setattr(environment, RECONNECT_SINK, self._count_reconnect)
         self._events.attach(environment)
         LeanHttpUser.resolver = GuardedResolver(Allowance.of(self.plan.allow_target))
@@ -211,6 +229,7 @@ class LoadSide:
                 into_second_us = (now_us - self.plan.origin_us) % 1_000_000
                 # A little after the second's end, so that its last samples are in.
                 gevent.sleep((1_050_000 - into_second_us) / 1e6)
+                self._ship_writes()
                 self._ship_closed(wall_us(time.perf_counter()))
                 self._ship_health()
         finally:
@@ -224,9 +243,15 @@ class LoadSide:
 
     def finish(self) -> None:
         """Ship everything that is left. Call it once, when no user runs any more."""
+        self._ship_writes()
         self._ship_closed(None)
         if self.user_errors > self._errors_shipped:
             self._ship_values(round(self.elapsed_s(), 3), {})
+
+    def _ship_writes(self) -> None:
+        while (report := self.ledger.take()) is not None:
+            self._ship("writes", report.as_dict())
+            gevent.sleep(0)
 
     def _ship_closed(self, now_us: int | None) -> None:
         self.recorder.close(now_us)
