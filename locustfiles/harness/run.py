@@ -30,7 +30,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Run:
-    """`load_side` exists in the only process, `roll`, `health` and `attendance` in a master."""
+    """`load_side` exists in the only process, `roll`, `health` and `attendance` in a master.
+
+    `writes` holds, by source, how many reports of writes each load side says it sent, if any.
+    """
 
     run_id: str
     book: RunBook
@@ -43,6 +46,7 @@ class Run:
     attendance: AttendanceNotes | None = None
     end_arrivals: Callable[[int], None] | None = None
     greenlets: list[gevent.Greenlet] = field(default_factory=list)
+    writes: dict[str, int] = field(default_factory=dict)
     interrupted: str | None = None
     is_ending: bool = False
     ended_by_hand: bool = False
@@ -153,6 +157,7 @@ class Run:
         if self.roll is not None:
             silent = self.roll.collect(timeout_s)
             sent.update(self.roll.sent)
+            self.writes.update(self.roll.writes)
             self.book.failures += self.roll.failures + len(silent)
             for worker in sorted(silent):
                 logger.error("worker %s never said that it is done: results are missing", worker)
@@ -165,3 +170,5 @@ class Run:
                 gevent.killall(self.greenlets)
                 self.load_side.finish()
                 sent[self.load_side.source] = self.load_side.recorder.sequence
+                if self.load_side.ledger.sequence:
+                    self.writes[self.load_side.source] = self.load_side.ledger.sequence

@@ -44,7 +44,7 @@ class Verdicts:
     def judge(self, run: Run, sent: dict[str, int]) -> None:
         """Close the run's book and judge it; without a verdict the exit code stays 3."""
         try:
-            run.book.close(run.interrupted, sent)
+            run.book.close(run.interrupted, sent, run.writes)
             judgement = run.book.judge()
         except Exception:
             # The edge to Locust, which would swallow it.

@@ -19,7 +19,8 @@ POLL_S = 0.5
 
 
 class WorkerRoll:
-    """One per run. `sent` holds, by source, how many second reports its worker says it sent."""
+    """One per run. `sent` holds, by source, how many second reports its worker says it sent, and
+    `writes` how many of writes, if any."""
 
     def __init__(self, runner: MasterRunner, run_id: str) -> None:
         self._runner = runner
@@ -29,11 +30,14 @@ class WorkerRoll:
         self._news = Event()
         self._given_up = False
         self.sent: dict[str, int] = {}
+        self.writes: dict[str, int] = {}
         self.failures = 0
 
     def finished(self, worker: str, said: dict[str, Any]) -> None:
         """Take a worker's FINISHED of this run."""
         self.sent[said["source"]] = said["sent"]
+        if said["writes"]:
+            self.writes[said["source"]] = said["writes"]
         self.failures += said["failures"]
         self._done.add(worker)
         self._news.set()

@@ -88,7 +88,7 @@ def send_stale_messages(runner: WorkerRunner) -> None:
     runner.send_message(
         "foundation_report", {"run_id": "before", "kind": "health", "report": report}
     )
-    said = {"source": "ghost", "sent": 99, "failures": 3}
+    said = {"source": "ghost", "sent": 99, "writes": 0, "failures": 3}
     runner.send_message("foundation_finished", {"run_id": "before", **said})
 
 

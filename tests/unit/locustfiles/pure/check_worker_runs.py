@@ -84,6 +84,7 @@ def test_a_worker_ships_and_says_that_it_is_done_also_when_its_arrivals_do_not_e
     in_run: Any = SimpleNamespace(
         plan=SimpleNamespace(run_id="one"),
         recorder=SimpleNamespace(sequence=3),
+        ledger=SimpleNamespace(sequence=2),
         drain=stuck,
         finish=lambda: did.append("shipped"),
         detach=lambda environment: did.append("detached"),
@@ -96,7 +97,8 @@ def test_a_worker_ships_and_says_that_it_is_done_also_when_its_arrivals_do_not_e
             master.worker.finish()
         assert did == ["shipped", "detached"]
         ((kind, data),) = said
-        assert kind == FINISHED and (data["run_id"], data["sent"]) == ("one", 3)
+        assert kind == FINISHED
+        assert (data["run_id"], data["sent"], data["writes"]) == ("one", 3, 2)
     finally:
         master.runner.greenlet.kill()
         shift(0)

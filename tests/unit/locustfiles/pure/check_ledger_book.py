@@ -1,0 +1,99 @@
+"""Writes on their way from a load side to the disk of the run's owner; what fails is counted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from locustfiles.harness.http.clock import wall_us
+from locustfiles.harness.ledger_book import LedgerBook
+from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.plan import RunPlan
+from results.ledger import RECORD, WritesReport
+from results.ledger_store import LedgerFile
+from results.run_folder import RunFolder, create_run
+from results.sample import Outcome, Sample
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return create_run(tmp_path, "run-1")
+
+
+def load_side(ship: Any) -> LoadSide:
+    now_us = wall_us(time.perf_counter())
+    plan = RunPlan("run-1", now_us - 5_000_000, 1, (), ())
+    return LoadSide(plan, source="local", worker_index=0, users=lambda: 0, ship=ship)
+
+
+def sample(number: int | None, *, start_s: float = 0.0, outcome: Outcome = Outcome.OK) -> Sample:
+    """A write, or with None a read, of `load_side`'s run."""
+    start_us = wall_us(time.perf_counter()) - 5_000_000 + round(start_s * 1e6)
+    key = None if number is None else number.to_bytes(16, "big")
+    status = 201 if outcome is Outcome.OK else 0
+    return Sample("POST /", None, start_us, start_us, outcome, status, 1, 0, key, "http://a")
+
+
+def stored(folder: RunFolder) -> list[tuple[int, int]]:
+    """Numbers and outcomes of the records on disk."""
+    found = LedgerFile.open(folder)
+    assert found is not None
+    rows = (row for chunk in found.records() for row in RECORD.iter_unpack(chunk))
+    return [(int.from_bytes(row[0], "big"), row[4]) for row in rows]
+
+
+def test_every_write_of_a_load_side_reaches_the_disk(folder: RunFolder) -> None:
+    book = LedgerBook(folder)
+    shipped: list[str] = []
+
+    def ship(kind: str, report: dict[str, Any]) -> None:
+        shipped.append(kind)
+        if kind == "writes":
+            # As a worker sends it.
+            book.take(msgpack.unpackb(msgpack.packb(report)))
+
+    side = load_side(ship)
+    for number in range(3):
+        side.take(sample(number))
+        side.take(sample(None))
+    side.take(sample(3, outcome=Outcome.CANCELLED))
+    side.finish()
+    book.close()
+    assert stored(folder) == [(0, 1), (1, 1), (2, 1), (3, 3)]
+    assert "second" in shipped and shipped.count("writes") == side.ledger.sequence == 1
+    assert side.recorder.sequence >= 1, "and each counts as a request as well"
+
+
+def test_a_load_side_without_writes_ships_no_ledger_and_none_is_begun(folder: RunFolder) -> None:
+    shipped: list[str] = []
+    side = load_side(lambda kind, _: shipped.append(kind))
+    side.take(sample(None))
+    side.finish()
+    assert shipped == ["second"] and side.ledger.sequence == 0
+    book = LedgerBook(folder)
+    book.close()
+    assert book.failures == 0 and not folder.ledger.exists()
+
+
+def test_a_ledger_that_cannot_be_written_is_counted_and_the_run_goes_on(
+    folder: RunFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.ledger.write_text("in the way")
+    book = LedgerBook(folder)
+    for number in range(3):
+        book.take(WritesReport("local", number, (), b"").as_dict())
+    book.close()
+    assert book.failures == 1
+    assert "INCONCLUSIVE" in caplog.text and "ledger" in caplog.text
+    assert folder.ledger.read_text() == "in the way"
+
+
+def test_what_is_no_report_is_refused_and_begins_no_ledger(folder: RunFolder) -> None:
+    book = LedgerBook(folder)
+    with pytest.raises(ValueError, match="writes"):
+        book.take({"records": "x"})
+    assert not folder.ledger.exists()
