@@ -8,9 +8,12 @@ planned and started compare. This module must not judge the numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from results.arrival import ArrivalStats, ArrivalTally, together
 from results.figure import FigureStats, FigureSums
@@ -25,9 +28,6 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 NODE_MADE = frozenset({Outcome.HTTP_5XX.value, Outcome.CHECK.value})
 """Errors that a slow generator cannot cause (D15): the node answered, and wrongly."""
-
-_WINDOWS_AT_ONCE = 8
-"""Bounds memory: a window holds up to three histograms of 0.2 MB an endpoint while it is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +159,11 @@ class _Sums:
 
     def add_second(self, second: EndpointSecond) -> None:
         self._count(second.ended, second.cancelled, second.bytes_received, second.errors)
-        self.raw = _merged(self.raw, second.raw)
-        self.excess = _merged(self.excess, second.excess)
-        self.corrected = _merged(self.corrected, second.corrected)
+        raw = _decoded(second.raw)
+        excess = raw if second.excess is second.raw else _decoded(second.excess)
+        self.raw = _joined(self.raw, raw)
+        self.excess = _joined(self.excess, excess)
+        self.corrected = _joined(self.corrected, _decoded(second.corrected))
 
     def _count(self, ended: int, cancelled: int, size: int, errors: Mapping[str, int]) -> None:
         self.ended += ended
@@ -224,51 +226,63 @@ def cut(
     """Statistics of each window by its name.
 
     `selections` are endpoint patterns (`*`, `?`) that are wanted as one; what the plan is about is
-    always among them. Raises HistogramError when a histogram is damaged. Costs about 0.2 ms a
-    second, endpoint and source.
+    always among them. Raises HistogramError when a histogram is damaged. Costs about 25 us a
+    second, endpoint and source, whatever the number of windows. Memory is that of the windows that
+    overlap: each takes up to three histograms of 0.2 MB an endpoint until its last second is added.
     """
     plan = timeline.plan
     planned = () if plan is None or plan.endpoint is None else (plan.endpoint,)
     patterns = tuple(dict.fromkeys((*selections, *planned)))
-    found: dict[str, WindowStats] = {}
-    for start in range(0, len(windows), _WINDOWS_AT_ONCE):
-        batch = windows[start : start + _WINDOWS_AT_ONCE]
-        atoms = _atoms(timeline, batch)
-        for n, window in enumerate(batch):
-            whole = _Atom()
-            for holders, atom in atoms.items():
-                if n in holders:
-                    whole.join(atom)
-            found[window.name] = _window_stats(plan, window, whole, patterns)
-    return found
-
-
-def _atoms(timeline: Timeline, windows: Sequence[Window]) -> dict[tuple[int, ...], _Atom]:
-    """Sums of all seconds that the same windows (by index) hold.
-
-    So every histogram is decoded and added once, whatever the number of windows that overlap.
-    """
     spans = [window.seconds() for window in windows]
-    known: dict[int, tuple[int, ...]] = {}
-    atoms: dict[tuple[int, ...], _Atom] = {}
+    edges = sorted(
+        {edge for ranges in spans for each in ranges for edge in (each.start, each.stop)}
+    )
+    held = [_held(edges, ranges) for ranges in spans]
+    holders: list[list[int]] = [[] for _ in edges]
+    for n, stretches in enumerate(held):
+        for stretch in stretches:
+            holders[stretch].append(n)
+    growing: dict[int, _Atom] = {}
+    found: dict[int, WindowStats] = {}
+    for stretch, atom in enumerate(_atoms(timeline, edges)):
+        for n in holders[stretch]:
+            growing.setdefault(n, _Atom()).join(atom)
+            if stretch == held[n][-1]:
+                found[n] = _window_stats(plan, windows[n], growing.pop(n), patterns)
+    return {
+        window.name: found.get(n) or _window_stats(plan, window, _Atom(), patterns)
+        for n, window in enumerate(windows)
+    }
 
-    def atom_of(second: int) -> _Atom | None:
-        holders = known.get(second)
-        if holders is None:
-            held = (n for n, ranges in enumerate(spans) if any(second in span for span in ranges))
-            holders = known[second] = tuple(held)
-        return atoms.setdefault(holders, _Atom()) if holders else None
 
-    for report in timeline.reports:
+def _held(edges: Sequence[int], ranges: Sequence[range]) -> list[int]:
+    """The stretches between two edges that a window holds, by index."""
+    return [
+        stretch
+        for span in ranges
+        for stretch in range(bisect_left(edges, span.start), bisect_left(edges, span.stop))
+    ]
+
+
+def _atoms(timeline: Timeline, edges: Sequence[int]) -> Iterator[_Atom]:
+    """Sums of the seconds between each two edges, in order of time.
+
+    So every histogram is decoded and added once, whatever the number of windows that hold it.
+    """
+    # The last one, of what follows the last edge, takes what lies before the first as well.
+    atoms = [_Atom() for _ in edges]
+    for report in timeline.reports if edges else ():
         for name, endpoint in report.endpoints.items():
             for second, count in endpoint.started.items():
-                started = atom_of(second)
-                if started is not None:
-                    started.endpoint(name).started += count
-        ended = atom_of(report.second)
-        if ended is not None:
-            ended.add_ended(report)
-    return atoms
+                atoms[bisect_right(edges, second) - 1].endpoint(name).started += count
+    reports = deque(sorted(timeline.reports, key=lambda report: report.second))
+    for n, (start, stop) in enumerate(pairwise(edges)):
+        while reports and reports[0].second < stop:
+            report = reports.popleft()
+            if report.second >= start:
+                atoms[n].add_ended(report)
+        yield atoms[n]
+        atoms[n] = _Atom()
 
 
 def _window_stats(
@@ -321,13 +335,8 @@ def _planned_user_s(plan: Plan, span: range) -> float:
     return math.fsum(plan.user_seconds[max(0, span.start) : max(0, span.stop)])
 
 
-def _merged(into: Histogram | None, encoded: EncodedHistogram | None) -> Histogram | None:
-    if encoded is None or not encoded.count:
-        return into
-    if into is None:
-        return decode(encoded)
-    into.merge(encoded)
-    return into
+def _decoded(encoded: EncodedHistogram | None) -> Histogram | None:
+    return decode(encoded) if encoded is not None and encoded.count else None
 
 
 def _joined(into: Histogram | None, other: Histogram | None) -> Histogram | None:

@@ -175,6 +175,40 @@ def test_windows_do_not_depend_on_who_reported_what_when(
 
 
 @st.composite
+def any_windows(draw: st.DrawFn) -> list[Window]:
+    """Overlapping, touching, with several intervals, and some so short that they hold no second."""
+    found = []
+    for n in range(draw(st.integers(0, 6))):
+        edges = sorted(draw(st.sets(st.integers(-4, 44), min_size=2, max_size=6)))
+        pairs = zip(edges[::2], edges[1::2], strict=False)
+        found.append(Window(f"w{n}", tuple((start / 2, end / 2) for start, end in pairs)))
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.lists(samples(), max_size=40), windows=any_windows())
+def test_what_a_window_holds_does_not_depend_on_the_windows_beside_it(
+    data: list[Sample], windows: list[Window]
+) -> None:
+    recorder = Recorder(source="w", origin_us=0)
+    for sample in data:
+        recorder.record(sample)
+    recorder.close()
+    made = Timeline(Header("r", "s", 0), PLAN, reports=tuple(reports_of(recorder)))
+    together = cut(made, windows, ["[ab]"])
+    assert list(together) == [window.name for window in windows]
+    for window in windows:
+        assert cut(made, [window], ["[ab]"])[window.name] == together[window.name]
+        seconds = {second for span in window.seconds() for second in span}
+        inside = [s for s in data if s.end_us // 1_000_000 in seconds]
+        done = [s for s in inside if s.outcome is not Outcome.CANCELLED]
+        total = together[window.name].total
+        assert (total.ended, total.cancelled) == (len(done), len(inside) - len(done))
+        assert total.raw.count == len(done)
+        assert total.started == sum(s.start_us // 1_000_000 in seconds for s in data)
+
+
+@st.composite
 def observations(draw: st.DrawFn) -> tuple[str, float, int]:
     whole = st.integers(-(10**6), 10**6).map(float)
     value = whole | st.floats(-1e18, 1e18, allow_subnormal=False)
