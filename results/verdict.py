@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 from results.audit import Audit
+from results.audit_document import audit_document
 from results.evaluation import CheckResult, Status
 from results.figure import FigureStats
 from results.finding import Finding, touching
@@ -160,8 +161,7 @@ def as_document(judgement: Judgement) -> dict[str, object]:
             }
             for window, nodes in judgement.target.items()
         },
-        # The key is part of the format; no scenario keeps a ledger to audit against.
-        "audit": {},
+        "audit": audit_document(judgement.audit, [stats.window for stats in judgement.windows]),
     }
 
 

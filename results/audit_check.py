@@ -1,0 +1,26 @@
+"""The checks that every audited run has, whether or not its scenario names them.
+
+They are made from the timeline's own checks and the audit, so that they are the same whenever a
+verdict is computed. This module must not evaluate them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from results.audit import Audit
+from results.check import of_writes
+from results.criterion import Check
+from results.measure import Measure
+
+USUAL = (Measure.LOST, Measure.ALTERED, Measure.DUPLICATED, Measure.PHANTOM)
+"""What no service may do to a write. A redelivered one is the work of a client that failed over,
+and an unverified one is a doubt of the audit itself."""
+
+
+def audit_checks(declared: Iterable[Check], audit: Audit | None) -> tuple[Check, ...]:
+    """`lost == 0` and so on, but for what a declared check is about; none without an auditor."""
+    if audit is None or not audit.is_asked_for:
+        return ()
+    own = {check.measure for check in declared}
+    return tuple(of_writes(measure) for measure in USUAL if measure not in own)
