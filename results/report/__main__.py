@@ -1,0 +1,57 @@
+"""Makes `report.html` of a run: `python -m results.report RUN_FOLDER [--open]`.
+
+A process of its own, which the master starts at a run's end and `foundation results report` at any
+time: it draws, and takes the memory that this takes, where no load runs. It reads the run's folder,
+writes one file into it, whole or not at all, and asks nobody else. Exit code 1 and one line when it
+cannot. This module must not decide what the page says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+
+from results.errors import ResultsError
+from results.report.page import page
+from results.report.panes import sketch
+from results.report.record import read_record
+from results.run_folder import write_text
+from results.series import series
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        made = build(asked.folder)
+    except ResultsError as error:
+        print(f"error: no report: {error}", file=sys.stderr)
+        return 1
+    print(made)
+    if asked.open and not webbrowser.open(made.resolve().as_uri()):
+        print("error: no browser could be started: open the file above yourself", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build(path: Path) -> Path:
+    """The path of the report. Raises ResultsError; then an earlier report is as it was."""
+    record = read_record(path)
+    text = page(record, sketch(record.timeline, series(record.timeline)))
+    write_text(record.folder.report, text)
+    return record.folder.report
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m results.report", description="Make report.html of a run."
+    )
+    parser.add_argument("folder", type=Path, help="the run's folder, with its timeline.jsonl")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

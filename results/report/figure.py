@@ -1,0 +1,364 @@
+"""The plot as plain data for plotly: panes over one axis of time, shaded by phase and fault.
+
+The page's script places the panes (it knows the width) and colours what depends on the theme; the
+rest is said here. Times go as milliseconds since the run's beginning on a date axis, whose ticks
+read as a clock at any zoom. This module must not know where the numbers come from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from results.report.table import clock
+from results.report.text import for_plot
+
+MOST_POINTS = 2_000
+"""A curve: about one for each pixel of a wide screen. Longer runs are drawn in steps of seconds."""
+
+MOST_BANDS = 300
+MOST_MARKS = 300
+NARROWEST_LABEL = 0.05
+"""A band that takes less of the plot's width has no room for its name; pointing at it tells it."""
+
+_DIGITS = 4
+_PHASE_COLOURS = ("#64748b", "#2563eb", "#7c3aed", "#0d9488", "#b45309", "#be185d")
+_FAULT_COLOUR = "#dc2626"
+_RECOVERY_COLOUR = "#f59e0b"
+
+
+class Thinning(StrEnum):
+    """What stands for several seconds where a run has more of them than the plot has pixels."""
+
+    MEAN = "mean"
+    MOST = "most"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """`values[i]` is of second `start + i` of the pane's figure; None is a gap, not 0.
+
+    `dash` is plotly's. `hidden` ones are in the legend and drawn when they are asked for.
+    """
+
+    name: str
+    values: Sequence[float | None]
+    colour: str
+    dash: str = "solid"
+    thinning: Thinning = Thinning.MOST
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pane:
+    """Curves over one scale. `stacked` ones lie on top of each other; `logarithmic` panes can be
+    switched, and begin so when it helps."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    height_px: int = 150
+    stacked: bool = False
+    logarithmic: bool = False
+
+
+class BandKind(StrEnum):
+    PHASE = "phase"
+    FAULT = "fault"
+    RECOVERY = "recovery"
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A time that is shaded in every pane, and named in the lane above them."""
+
+    kind: BandKind
+    name: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment: a thin line through all panes, told when it is pointed at."""
+
+    t_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """All that is drawn. `start` is the first second of every curve, `end_s` the plot's edge."""
+
+    start: int
+    end_s: float
+    panes: tuple[Pane, ...]
+    bands: tuple[Band, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def step_s(self) -> int:
+        """Seconds that one point stands for."""
+        longest = max(
+            (len(curve.values) for pane in self.panes for curve in pane.curves), default=0
+        )
+        return max(1, math.ceil(longest / MOST_POINTS))
+
+
+def figure(sketch: Sketch) -> dict[str, object]:
+    """`traces` and `layout` are plotly's; `panes` is what the page's script places."""
+    lane = _lane(sketch)
+    traces = list(lane.traces)
+    layout: dict[str, object] = {
+        "xaxis": {
+            "type": "date",
+            "range": [sketch.start * 1000, sketch.end_s * 1000],
+            "tickformat": "%-H:%M:%S" if sketch.end_s >= 3600 else "%-M:%S",
+            "hoverformat": "%-H:%M:%S",
+        },
+        "shapes": [*_shading(sketch), *lane.shapes],
+    }
+    panes: list[dict[str, object]] = [
+        {"axis": "yaxis", "legend": "", "height": lane.height_px, "title": "", "log": False}
+    ]
+    layout["yaxis"] = {
+        "range": [-0.5, len(lane.rows) - 0.5],
+        "tickvals": list(range(len(lane.rows))),
+        "ticktext": list(lane.rows),
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+    }
+    for n, pane in enumerate(sketch.panes, start=2):
+        traces += _traces(pane, n, sketch)
+        layout[f"yaxis{n}"] = {"rangemode": "tozero", "fixedrange": True, "nticks": 5}
+        panes.append(
+            {
+                "axis": f"yaxis{n}",
+                "legend": f"legend{n}",
+                "height": pane.height_px,
+                "title": pane.title,
+                "log": pane.logarithmic,
+                "starts_log": pane.logarithmic and _spans_decades(pane),
+            }
+        )
+    return {"traces": traces, "layout": layout, "panes": panes}
+
+
+def _traces(pane: Pane, n: int, sketch: Sketch) -> list[dict[str, object]]:
+    found = []
+    for curve in pane.curves:
+        values = thinned(curve.values, sketch.step_s, curve.thinning)
+        trace: dict[str, object] = {
+            "type": "scatter",
+            "mode": "lines",
+            "name": for_plot(curve.name),
+            "x0": sketch.start * 1000,
+            "dx": sketch.step_s * 1000,
+            "y": [None if v is None else _rounded(v) for v in values],
+            "yaxis": f"y{n}",
+            "legend": f"legend{n}",
+            "line": {"color": curve.colour, "width": 1.5, "dash": curve.dash},
+            "hovertemplate": "%{y:,.4~r}",
+            "connectgaps": False,
+        }
+        if pane.stacked:
+            trace |= {"stackgroup": f"stack{n}", "line": {"color": curve.colour, "width": 0.5}}
+        if curve.hidden:
+            trace["visible"] = "legendonly"
+        if _is_lonely(values):
+            trace["mode"] = "lines+markers"
+            trace["marker"] = {"size": 4}
+        found.append(trace)
+    return found
+
+
+def thinned(
+    values: Sequence[float | None], step: int, thinning: Thinning
+) -> Sequence[float | None]:
+    """One value for each `step`; None where there is none in the whole step."""
+    if step <= 1:
+        return values
+    pick: Callable[[list[float]], float] = max if thinning is Thinning.MOST else _mean
+    found: list[float | None] = []
+    for start in range(0, len(values), step):
+        part = [value for value in values[start : start + step] if value is not None]
+        found.append(pick(part) if part else None)
+    return found
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _rounded(value: float) -> float | int:
+    """Few digits: there are tens of thousands of these in a page."""
+    if not math.isfinite(value):
+        return 0
+    short = float(f"{value:.{_DIGITS}g}")
+    return int(short) if short == int(short) else short
+
+
+def _is_lonely(values: Sequence[float | None]) -> bool:
+    """Whether some value has no neighbour, so that a line alone would not show it."""
+    if not any(value is not None for value in values):
+        return False
+    padded = [None, *values, None]
+    return any(
+        padded[n] is not None and padded[n - 1] is None and padded[n + 1] is None
+        for n in range(1, len(padded) - 1)
+    )
+
+
+def _spans_decades(pane: Pane) -> bool:
+    """Whether a linear scale would press most of it flat: the highest is 30 times the median."""
+    values = sorted(v for curve in pane.curves for v in curve.values if v is not None and v > 0)
+    return bool(values) and values[-1] > 30 * values[len(values) // 2]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """The topmost pane: a row of named bands for phases, one for faults, one for marks."""
+
+    rows: tuple[str, ...]
+    traces: tuple[dict[str, object], ...]
+    shapes: tuple[dict[str, object], ...]
+
+    @property
+    def height_px(self) -> int:
+        return 24 * max(1, len(self.rows))
+
+
+def _lane(sketch: Sketch) -> _Lane:
+    has_faults = any(band.kind is not BandKind.PHASE for band in sketch.bands)
+    rows = tuple(
+        name
+        for name, is_there in (
+            ("marks", bool(sketch.marks)),
+            ("faults", has_faults),
+            ("phases", any(band.kind is BandKind.PHASE for band in sketch.bands)),
+        )
+        if is_there
+    )
+    shapes = [
+        _named_band(band, rows.index("phases" if band.kind is BandKind.PHASE else "faults"), sketch)
+        for band in sketch.bands[:MOST_BANDS]
+    ]
+    traces = [_pointer(sketch, len(rows))]
+    if sketch.marks:
+        traces.append(_marks(sketch, rows.index("marks")))
+    return _Lane(rows, tuple(traces), tuple(shapes))
+
+
+def _named_band(band: Band, row: int, sketch: Sketch) -> dict[str, object]:
+    length_s = max(sketch.end_s - sketch.start, 1e-9)
+    shape: dict[str, object] = {
+        "type": "rect",
+        "xref": "x",
+        "yref": "y",
+        "x0": band.start_s * 1000,
+        "x1": band.end_s * 1000,
+        "y0": row - 0.42,
+        "y1": row + 0.42,
+        "fillcolor": _colour(band, sketch.bands),
+        "opacity": 0.55 if band.kind is BandKind.RECOVERY else 0.9,
+        "line": {"width": 0},
+        "layer": "below",
+    }
+    if (band.end_s - band.start_s) / length_s >= NARROWEST_LABEL:
+        shape["label"] = {
+            "text": for_plot(band.name, 24),
+            "font": {"color": "#ffffff", "size": 11},
+        }
+    return shape
+
+
+def _shading(sketch: Sketch) -> list[dict[str, object]]:
+    """Behind all panes. Phases faintly, faults so that nobody overlooks them."""
+    strength = {BandKind.PHASE: 0.07, BandKind.FAULT: 0.20, BandKind.RECOVERY: 0.10}
+    bands = [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": band.start_s * 1000,
+            "x1": band.end_s * 1000,
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": _colour(band, sketch.bands),
+            "opacity": strength[band.kind],
+            "line": {"width": 0},
+            "layer": "below",
+            "name": f"shade-{band.kind}",
+        }
+        for band in sketch.bands[:MOST_BANDS]
+    ]
+    lines: list[dict[str, object]] = [
+        {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": mark.t_s * 1000,
+            "x1": mark.t_s * 1000,
+            "y0": 0,
+            "y1": 1,
+            "line": {"width": 1, "dash": "dot", "color": "#94a3b8"},
+            "layer": "below",
+        }
+        for mark in sketch.marks[:MOST_MARKS]
+    ]
+    return [*bands, *lines]
+
+
+def _colour(band: Band, bands: Sequence[Band]) -> str:
+    """One a phase's name, in the order in which they come."""
+    if band.kind is BandKind.FAULT:
+        return _FAULT_COLOUR
+    if band.kind is BandKind.RECOVERY:
+        return _RECOVERY_COLOUR
+    names = list(dict.fromkeys(b.name for b in bands if b.kind is BandKind.PHASE))
+    return _PHASE_COLOURS[names.index(band.name) % len(_PHASE_COLOURS)]
+
+
+def _pointer(sketch: Sketch, rows: int) -> dict[str, object]:
+    """Says in the box of whatever second is pointed at which phase and fault it belongs to."""
+    step = sketch.step_s
+    seconds = range(sketch.start, max(sketch.start + 1, math.ceil(sketch.end_s)), step)
+    names = [
+        " · ".join(
+            for_plot(band.name if band.kind is BandKind.PHASE else f"{band.kind} {band.name}", 60)
+            for band in sketch.bands
+            if band.start_s <= second + 0.5 < band.end_s
+        )
+        for second in seconds
+    ]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "",
+        "x0": sketch.start * 1000,
+        "dx": step * 1000,
+        "y": [rows - 1] * len(names),
+        "text": names,
+        "line": {"width": 0},
+        "hovertemplate": "<b>%{text}</b><extra></extra>",
+        "showlegend": False,
+        "yaxis": "y",
+    }
+
+
+def _marks(sketch: Sketch, row: int) -> dict[str, object]:
+    shown = sketch.marks[:MOST_MARKS]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "",
+        "x": [mark.t_s * 1000 for mark in shown],
+        "y": [row] * len(shown),
+        "text": [f"{clock(mark.t_s)} {for_plot(mark.text, 120)}" for mark in shown],
+        "marker": {"symbol": "diamond", "size": 9, "color": "#64748b"},
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": False,
+        "yaxis": "y",
+    }

@@ -1,0 +1,119 @@
+"""Puts the page together: tables, plot and the scripts, in one HTML text that needs no network.
+
+Everything that comes from a run is quoted by the template engine, and the page's own policy lets
+the browser run the two scripts of ours alone and load nothing. This module must not read files of
+the run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+
+from jinja2 import BaseLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from results.report import disruption, library, outcome, surroundings, traffic
+from results.report.figure import Sketch, figure
+from results.report.record import Record
+from results.report.text import LONGEST, LONGEST_TITLE, shortened, visible
+
+_TEMPLATES = files("results.report") / "template"
+
+
+def page(record: Record, sketch: Sketch) -> str:
+    """The whole document."""
+    own = _template("page.js")
+    plots = library.script()
+    environment = Environment(
+        loader=_Loader(),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    return environment.get_template("page.html.j2").render(
+        **_content(record),
+        step_s=sketch.step_s,
+        figure=Markup(_as_json(figure(sketch))),
+        policy=_policy(plots, own),
+        style=Markup(_template("style.css")),
+        library=Markup(plots),
+        script=Markup(own),
+    )
+
+
+def _content(record: Record) -> Mapping[str, object]:
+    """By the names that the template uses."""
+    generator = record.verdict.table("generator")
+    return {
+        "run_id": record.timeline.header.run_id,
+        "headline": outcome.headline(record),
+        "tiles": outcome.tiles(record),
+        "facts": surroundings.facts(record),
+        "checks": outcome.check_table(record),
+        "faults": disruption.fault_table(record),
+        "windows": traffic.window_table(record),
+        "endpoints": traffic.endpoint_tables(record),
+        "errors": traffic.error_table(record),
+        "arrivals": traffic.arrival_table(record),
+        "figures": traffic.figure_table(record),
+        "audit": disruption.audit_section(record),
+        "fit": generator.truth("fit"),
+        "findings": [finding.text("text") for finding in generator.rows("findings")],
+        "health": surroundings.health_table(record),
+        "target": surroundings.target_table(record),
+        "events": surroundings.event_table(record),
+        "environment": surroundings.environment_tables(record),
+        "files": surroundings.file_table(record),
+        "doubts": record.doubts,
+    }
+
+
+def shown(text: str, longest: int = LONGEST) -> Markup:
+    """Quoted, escapes for what is invisible, cut when it is long, and apart from its surroundings
+    in which direction it is written."""
+    quoted = Markup.escape(visible(shortened(text, longest)))
+    if not text.isascii():
+        quoted = Markup("<bdi>{}</bdi>").format(quoted)
+    if len(text) <= longest:
+        return quoted
+    whole = visible(text[:LONGEST_TITLE])
+    return Markup('<span class="cut" title="{}">{}</span>').format(whole, quoted)
+
+
+def _as_json(value: object) -> str:
+    """Between script tags: no tag can begin in it, and no line separator ends a line."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _policy(*scripts: str) -> str:
+    """A Content-Security-Policy: our scripts by their hashes, no connection to anybody.
+
+    The plots' library writes styles, and pictures that are saved go through `data:` and `blob:`.
+    """
+    allowed = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+class _Loader(BaseLoader):
+    """Reads templates from this package, wherever it is installed."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, None, None]:
+        return _template(template), None, None

@@ -1,0 +1,179 @@
+"""Which panes a run has, and what each draws: load, users, latency, errors, target.
+
+A pane without anything to draw is left out. This module must not know the plots' library.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from results.report.figure import Band, BandKind, Curve, Mark, Pane, Sketch, Thinning
+from results.scrape import COMMIT_MS, CPU_PERCENT, QUEUE_EVENTS
+from results.series import ArrivalSeries, LatencySeries, Series
+from results.timeline import TargetSample, Timeline
+from results.windows import fault_spans
+
+BLUE, SKY, GREEN, RED = "#2563eb", "#0ea5e9", "#16a34a", "#dc2626"
+AMBER, VIOLET, GREY, TEAL = "#d97706", "#7c3aed", "#94a3b8", "#0d9488"
+
+NODE_COLOURS = (BLUE, AMBER, GREEN, VIOLET, TEAL, "#be185d", SKY, "#65a30d")
+
+ERROR_COLOURS = {
+    "http_5xx": RED,
+    "http_4xx": AMBER,
+    "timeout": VIOLET,
+    "refused": "#be185d",
+    "reset": BLUE,
+    "malformed": TEAL,
+    "check": "#65a30d",
+    "local": GREY,
+    "other": "#475569",
+}
+
+MOST_NODES = 12
+"""A pane: more curves cannot be told apart."""
+
+SMALL_PX = 100
+
+
+def sketch(timeline: Timeline, series: Series) -> Sketch:
+    """All that is drawn of a run."""
+    end_s = float(series.seconds.stop)
+    panes = [
+        _requests(timeline, series),
+        *_users(series),
+        *([] if series.arrivals is None else [_arrivals(series.arrivals)]),
+        _latency(series),
+        *_errors(series),
+        *_target(timeline.target, series.seconds),
+    ]
+    bands = (*_phases(timeline), *_faults(timeline, end_s))
+    marks = tuple(
+        Mark(one.t_s, f"{one.label}: {one.text}")
+        for one in timeline.annotations
+        if series.first_s <= one.t_s <= end_s
+    )
+    return Sketch(series.first_s, end_s, tuple(panes), bands, marks)
+
+
+def _requests(timeline: Timeline, series: Series) -> Pane:
+    endpoint = timeline.plan.endpoint if timeline.plan is not None else None
+    whose = f" ({endpoint})" if endpoint else ""
+    curves = [
+        Curve("started", series.started, SKY, thinning=Thinning.MEAN, dash="dot"),
+        Curve("ended", series.ended, BLUE, thinning=Thinning.MEAN),
+    ]
+    if any(series.planned_starts):
+        planned = Curve(f"planned{whose}", series.planned_starts, GREY, "dash", Thinning.MEAN)
+        curves.insert(0, planned)
+    return Pane("Requests per second", tuple(curves), 170)
+
+
+def _users(series: Series) -> list[Pane]:
+    planned = _held(series.planned_users)
+    curves = [
+        Curve(name, values, colour, dash, Thinning.MEAN)
+        for name, values, colour, dash in (
+            ("planned", planned, GREY, "dash"),
+            ("running", _held(series.users), GREEN, "solid"),
+        )
+        if any(values)
+    ]
+    return [Pane("Users", tuple(curves), 120)] if curves else []
+
+
+def _held(values: Sequence[float | None]) -> list[float | None]:
+    """What was last told stands until something else is told, but not beyond the last time."""
+    found: list[float | None] = []
+    last: float | None = None
+    final = max((n for n, value in enumerate(values) if value is not None), default=-1)
+    for n, value in enumerate(values):
+        last = value if value is not None else last
+        found.append(last if n <= final else None)
+    return found
+
+
+def _arrivals(arrivals: ArrivalSeries) -> Pane:
+    return Pane(
+        "Arrivals per second",
+        (
+            Curve("planned", arrivals.planned, GREY, "dash", Thinning.MEAN),
+            Curve("started", arrivals.started, GREEN, thinning=Thinning.MEAN),
+            Curve("unsent", arrivals.unsent, RED),
+        ),
+        120,
+    )
+
+
+def _latency(series: Series) -> Pane:
+    curves = [
+        Curve("p50", series.raw.p50_ms, BLUE),
+        Curve("p99", series.raw.p99_ms, AMBER),
+        Curve("max", series.raw.max_ms, GREY, hidden=True),
+    ]
+    if _differ(series.excess, series.raw):
+        curves.append(Curve("excess p99", series.excess.p99_ms, GREEN, "dot"))
+    if series.corrected is not None:
+        curves.append(Curve("corrected p99", series.corrected.p99_ms, VIOLET, "dash"))
+    return Pane("Response time in ms", tuple(curves), 210, logarithmic=True)
+
+
+def _differ(one: LatencySeries, other: LatencySeries) -> bool:
+    return one.p99_ms != other.p99_ms
+
+
+def _errors(series: Series) -> list[Pane]:
+    curves = tuple(
+        Curve(kind, counts, ERROR_COLOURS.get(kind, GREY))
+        for kind, counts in series.errors.items()
+        if any(counts)
+    )
+    return [Pane("Errors per second", curves, 120, stacked=True)] if curves else []
+
+
+def _target(samples: Sequence[TargetSample], seconds: range) -> list[Pane]:
+    """A small pane for each value that some node stated."""
+    found = []
+    for value, title in (
+        (CPU_PERCENT, "Target: CPU in % of a core"),
+        (QUEUE_EVENTS, "Target: events in the writer's queue"),
+        (COMMIT_MS, "Target: commit in ms"),
+    ):
+        curves = tuple(
+            Curve(node, column, NODE_COLOURS[n % len(NODE_COLOURS)])
+            for n, (node, column) in enumerate(_by_node(samples, value, seconds).items())
+        )
+        if any(any(curve.values) for curve in curves):
+            found.append(Pane(title, curves[:MOST_NODES], SMALL_PX))
+    return found
+
+
+def _by_node(
+    samples: Sequence[TargetSample], value: str, seconds: range
+) -> Mapping[str, list[float | None]]:
+    """A sample speaks for the second before it, as in `results.target`."""
+    found: dict[str, list[float | None]] = {}
+    for sample in samples:
+        n = math.floor(sample.t_s - 0.5) - seconds.start
+        if value in sample.values and 0 <= n < len(seconds):
+            found.setdefault(sample.node, [None] * len(seconds))[n] = sample.values[value]
+    return dict(sorted(found.items()))
+
+
+def _phases(timeline: Timeline) -> list[Band]:
+    phases = timeline.plan.phases if timeline.plan is not None else ()
+    return [Band(BandKind.PHASE, p.name, p.start_s, p.end_s) for p in phases]
+
+
+def _faults(timeline: Timeline, end_s: float) -> list[Band]:
+    """Each fault, and once what follows those that overlap."""
+    found, recoveries = [], {}
+    for span in fault_spans(timeline):
+        fault = span.fault
+        whom = f" {fault.node}" if fault.node else ""
+        name = f"{fault.kind}{whom}"
+        found.append(Band(BandKind.FAULT, name, span.start_s, min(span.end_s, end_s)))
+        if span.recovery is not None:
+            recoveries[span.recovery] = Band(BandKind.RECOVERY, f"after {name}", *span.recovery)
+    return [*found, *recoveries.values()]
