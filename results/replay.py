@@ -1,26 +1,34 @@
-"""The verdict, computed from a run's timeline alone: the only way to one.
+"""The verdict, computed from a run's timeline and ledger alone: the only way to one.
 
 The master calls this at the end of a run and `verify` calls it years later; since both read the
-same file, a verdict cannot depend on anything that was not written down. This module must not
+same files, a verdict cannot depend on anything that was not written down. This module must not
 write anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from results import stress
+from results.abort import Settled, settled
 from results.ad_hoc import applying, note
 from results.arrival_doubt import not_started, unaccounted
+from results.audit import Audit
+from results.audit_check import audit_checks
+from results.audit_replay import audit_of
 from results.check import SHORTEST_ACHIEVED_S, Check, expanded, interval_windows
 from results.errors import TimelineError
 from results.evaluation import evaluate
 from results.fault import fault_doubts
 from results.generator import assess, worst_health
+from results.ledger_doubt import ledger_doubts
+from results.ledger_store import LedgerFile
 from results.leftover import leftover_doubts
+from results.rolling import evaluate_rolling
+from results.run_folder import RunFolder
 from results.statistic import WindowStats, cut
 from results.target import target_stats
 from results.timeline import EndReason, Timeline
@@ -40,41 +48,81 @@ MAX_TOLD = 10
 """A worker that is refused may be started again and again."""
 
 
-def replay(timeline_path: Path) -> Judgement:
-    """Read a timeline and judge it. Raises TimelineError or HistogramError when it is damaged."""
-    return judge_timeline(read_timeline(timeline_path))
+def replay(timeline_path: Path, audit: Audit | None = None) -> Judgement:
+    """Read a timeline, and the ledger beside it, and judge them. Raises TimelineError,
+    HistogramError, LedgerError or AuditError when they are damaged.
+
+    `audit` is one that was counted while its reads were written; else it is computed from them.
+    """
+    return judge_run(read_timeline(timeline_path), RunFolder(timeline_path.parent), audit)
 
 
-def judge_timeline(timeline: Timeline) -> Judgement:
-    """A timeline without an end is ABORTED: the process that wrote it was killed."""
+def judge_run(timeline: Timeline, folder: RunFolder, audit: Audit | None = None) -> Judgement:
+    """As `replay`, of a timeline that was read already."""
+    sent = None if timeline.end is None else timeline.end.writes
+    missing = ledger_doubts(sent, LedgerFile.open(folder))
+    return judge_timeline(timeline, audit or audit_of(folder), missing)
+
+
+def judge_timeline(
+    timeline: Timeline, audit: Audit | None = None, missing: Sequence[str] = ()
+) -> Judgement:
+    """A timeline without an end is ABORTED: the process that wrote it was killed.
+
+    `missing` says what the ledger lacks, in words.
+    """
     declared = timeline.plan
     timeline = stress.with_own_capacity(_as_carried_out(timeline))
     windows = standard_windows(timeline)
-    checks, left_out = _checks(timeline, windows)
+    aborted = _aborted(timeline)
+    # Nothing is audited after an abort, which is told once.
+    checks, left_out = _checks(timeline, windows, None if aborted else audit)
     windows = (*windows, *interval_windows(checks))
     # Under stress no stair held that lacked arrivals, and the one that broke tells what it lacked.
     found = stress.findings(timeline.annotations)
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
     arrived = stats[RUN].all_arrivals
+    evaluated = _evaluated(checks, windows, stats, timeline, audit)
     return judge(
-        [stress.qualified(evaluate(check, stats), timeline.annotations) for check in checks],
+        evaluated.results,
         windows=list(stats.values()),
         findings=assess(timeline),
-        aborted=_aborted(timeline),
+        aborted=aborted,
         doubts=[
             *_doubts(timeline),
+            *missing,
+            *(audit.doubts if audit is not None and not aborted else ()),
             *fault_doubts(timeline),
             *_unanswered(timeline, stats[RUN]),
             *leftover_doubts(timeline, checks),
             *([] if found else not_started(arrived, checks, windows, timeline.plan)),
             *unaccounted(timeline, arrived, declared),
             *untimed_doubts(timeline.annotations, checks),
+            *evaluated.doubts,
         ],
         health=worst_health(timeline),
         notes=_notes(timeline, left_out),
         target=target_stats(timeline.target, windows),
         left_out=len(left_out),
+        audit=audit,
     )
+
+
+def _evaluated(
+    checks: Sequence[Check],
+    windows: Sequence[Window],
+    stats: Mapping[str, WindowStats],
+    timeline: Timeline,
+    audit: Audit | None,
+) -> Settled:
+    """Each check by what it looks at: whole windows, their seconds, or what ended the run."""
+    rolled = evaluate_rolling(checks, {window.name: window for window in windows}, timeline)
+    notes = timeline.annotations
+    results = [
+        rolled.get(check.id) or stress.qualified(evaluate(check, stats, audit=audit), notes)
+        for check in checks
+    ]
+    return settled(results, notes)
 
 
 def _as_carried_out(timeline: Timeline) -> Timeline:
@@ -95,7 +143,7 @@ def _notes(timeline: Timeline, left_out: Sequence[Check]) -> list[str]:
 
 
 def _checks(
-    timeline: Timeline, windows: Sequence[Window]
+    timeline: Timeline, windows: Sequence[Window], audit: Audit | None
 ) -> tuple[Sequence[Check], Sequence[Check]]:
     """Those to evaluate, and those that an ad-hoc run leaves out."""
     short = [window.name for window in windows if window.length_s < SHORTEST_ACHIEVED_S]
@@ -106,6 +154,7 @@ def _checks(
         if timeline.header.ad_hoc:
             observed = {name for report in timeline.reports for name in report.figures}
             applied, left_out = applying(applied, observed)
+        applied = (*applied, *audit_checks((*applied, *left_out), audit))
         return expanded(applied, names, short=short, faults=timeline.faults), left_out
     except ValueError as error:
         raise TimelineError(f"the timeline's checks cannot be read: {error}") from error
