@@ -269,8 +269,9 @@ class Recorder:
                 return
 
     def _encoded(self, cell: _Cell) -> Generator[None, None, EndpointSecond]:
-        raw = yield from self._histogram(cell.raw)
-        excess = yield from self._histogram(cell.excess)
+        raw = excess = yield from self._histogram(cell.raw)
+        if cell.excess != cell.raw:
+            excess = yield from self._histogram(cell.excess)
         corrected = None
         if cell.corrected:
             corrected = yield from self._histogram(cell.corrected)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from results.arrival import ArrivalSecond
-from results.field import Fields
+from results.field import Fields, whole_number
 from results.figure import Figure, figures_from
 from results.histogram import EncodedHistogram
 
@@ -23,7 +23,8 @@ class EndpointSecond:
 
     `ended` counts every outcome but CANCELLED, which is counted apart. `errors` counts by outcome.
     `started` maps a second to how many of these requests (CANCELLED ones too) started in it.
-    `raw` is response time, `excess` response time less the emulated part (both of `ended`),
+    `raw` is response time, `excess` response time less the emulated part (both of `ended`; the same
+    object where nothing was emulated, so that nobody decodes it twice),
     `corrected` is counted from the intended start and None when no request had one.
     """
 
@@ -112,21 +113,23 @@ def _endpoint_dict(e: EndpointSecond) -> dict[str, object]:
         # Pairs, since keys of JSON objects are text.
         "started": [[second, count] for second, count in sorted(e.started.items())],
         "raw": _histogram_list(e.raw),
-        "excess": _histogram_list(e.excess),
+        # Null where nothing was emulated: each second would hold everything twice.
+        "excess": None if e.excess == e.raw else _histogram_list(e.excess),
         "corrected": None if e.corrected is None else _histogram_list(e.corrected),
     }
 
 
 def _endpoint(data: object, name: str) -> EndpointSecond:
     fields = Fields(data, f"endpoint {name!r}")
+    raw = _histogram(fields.row("raw", 5))
     endpoint = EndpointSecond(
         ended=fields.whole("ended", least=0),
         cancelled=fields.whole("cancelled", least=0),
         errors=fields.counts("errors"),
         bytes_received=fields.whole("bytes", least=0),
         started=fields.pairs("started"),
-        raw=_histogram(fields.row("raw", 5)),
-        excess=_histogram(fields.row("excess", 5)),
+        raw=raw,
+        excess=raw if fields.is_null("excess") else _histogram(fields.row("excess", 5)),
         corrected=None if fields.is_null("corrected") else _histogram(fields.row("corrected", 5)),
     )
     fields.end()
@@ -157,4 +160,4 @@ def _histogram(row: list[object]) -> EncodedHistogram:
 
 
 def _count(value: object, name: str) -> int:
-    return Fields({name: value}, "entry").whole(name, least=0)
+    return whole_number(value, name, "entry", 0)

@@ -172,6 +172,37 @@ def test_names_made_of_raw_urls_end_up_under_one_name() -> None:
     assert set(second.endpoints) == {"GET /item/3", FURTHER_ENDPOINTS}
 
 
+def test_excess_is_encoded_by_itself_only_where_something_was_emulated() -> None:
+    recorder = Recorder(source="w1", origin_us=ORIGIN_US)
+    recorder.record(sample(0.1, 0.2))
+    recorder.record(sample(1.1, 1.2))
+    recorder.record(sample(1.1, 1.2)._replace(emulated_us=40_000))
+    recorder.close()
+    plain, emulated = (report for report in recorder.reports() if report is not None)
+    assert plain.endpoints["GET /a"].excess is plain.endpoints["GET /a"].raw
+    excess = emulated.endpoints["GET /a"].excess
+    assert (excess.count, excess.sum_us) == (2, 160_000)
+    for report, is_null in ((plain, True), (emulated, False)):
+        data = report.as_dict()
+        endpoints = data["endpoints"]
+        assert isinstance(endpoints, dict)
+        assert (endpoints["GET /a"]["excess"] is None) is is_null
+        assert SecondReport.from_dict(data) == report
+
+
+def test_a_report_that_writes_excess_out_is_read_alike() -> None:
+    """As timelines from before have it."""
+    recorder, _ = recorded()
+    recorder.record(sample(0.1, 0.2))
+    recorder.close()
+    (report,) = (each for each in recorder.reports() if each is not None)
+    data = report.as_dict()
+    endpoints = data["endpoints"]
+    assert isinstance(endpoints, dict)
+    endpoints["GET /a"]["excess"] = endpoints["GET /a"]["raw"]
+    assert SecondReport.from_dict(data) == report
+
+
 def test_encoding_pauses_between_slices_and_an_abandoned_pass_loses_nothing() -> None:
     recorder = Recorder(source="w1", origin_us=ORIGIN_US, slice_samples=10)
     for _ in range(95):
@@ -182,7 +213,7 @@ def test_encoding_pauses_between_slices_and_an_abandoned_pass_loses_nothing() ->
         assert next(abandoned) is None
     abandoned.close()
     steps = list(recorder.reports())
-    assert steps.count(None) == 20, "ten slices of raw and ten of excess"
+    assert steps.count(None) == 10, "ten slices of raw, which excess is the same as"
     assert isinstance(steps[-1], SecondReport)
     assert steps[-1].sequence == 0
     assert steps[-1].endpoints["GET /a"].raw.count == 95
