@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import uuid_utils
 
-from service.events.intake import content_hash
+from service.content import content_hash
 from service.events.store import Write
 
 

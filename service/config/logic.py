@@ -31,6 +31,7 @@ from service.config.model import (
     check_path,
     check_prefix,
 )
+from service.content import CONFIG_CHANGED, config_stream, of_config
 from service.errors import (
     ConfigFull,
     ConfigNotFound,
@@ -47,7 +48,6 @@ from service.schema import ComponentHealth, Event
 from service.schema_config import ConfigWrite
 
 NAME: Final = "config"
-CONFIG_CHANGED: Final = "config_changed"
 _FULL_SHARE: Final = 0.9
 
 
@@ -189,7 +189,7 @@ class Configuration:
         # A retry of what is stored is told so, whatever would be said to it today.
         if refusal is not None and not await self._store.audit([asked.id.bytes]):
             raise refusal
-        content: dict[str, object] = {"path": path, "value": asked.value}
+        content = of_config(path, asked.value)
         write = workload_write(
             id=asked.id.bytes,
             type=CONFIG_CHANGED,
@@ -197,7 +197,7 @@ class Configuration:
             client=content,
             correlation_id=correlation_id,
             created_at=self._clock_us(),
-            stream=stream_of(path),
+            stream=config_stream(path),
             expected_version=asked.expected_version,
         )
         growth_bytes = max(0, self._table.growth_bytes(path, value))
@@ -281,11 +281,6 @@ class Configuration:
     def size(self) -> tuple[int, int]:
         """Paths, and the bytes of their values."""
         return len(self._table), self._table.size_bytes
-
-
-def stream_of(path: str) -> str:
-    """The own stream whose version is the path's."""
-    return f"${NAME}/{path}"
 
 
 def _version_of(stored: Stored) -> int:

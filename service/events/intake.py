@@ -1,10 +1,11 @@
 """From bytes to `Write`: decode, validate, canonicalise, hash; everything an append decides early.
 
-The content hash covers what the client supplied and nothing that the node filled in (design D11),
-so that a retry is recognised on any node: type, stream, data and metadata always, correlation_id
-and created_at only when the body holds them. It leaves out `id`, which it is compared under, and
-`expected_version`, since a retry of an append that succeeded meets a stream that has moved on. A
-correlation id from a header is not part of the content either: a retry may carry another one.
+The content hash (service.content) covers what the client supplied and nothing that the node filled
+in (design D11), so that a retry is recognised on any node: type, stream, data and metadata always,
+correlation_id and created_at only when the body holds them. It leaves out `id`, which it is
+compared under, and `expected_version`, since a retry of an append that succeeded meets a stream
+that has moved on. A correlation id from a header is not part of the content either: a retry may
+carry another one.
 
 This is the hot path of the node. Nothing here does I/O.
 """
@@ -22,6 +23,7 @@ import uuid_utils
 from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from service.content import NOTHING, content_hash
 from service.errors import FoundationError, InvalidInput, MalformedJson, PayloadTooLarge
 from service.events import unique_key
 from service.events.json_rule import CANONICAL, canonical, holds_nul, inspect, may_be_deep
@@ -29,8 +31,6 @@ from service.events.own import OWN_STREAM
 from service.events.slices import SLICE_BYTES, cuts, in_turns, start_of
 from service.events.store import Write
 from service.schema import MAX_BATCH_EVENTS, MAX_JSON_DEPTH, NewEvent
-
-HASH_BYTES = 16
 
 ROW_OVERHEAD_BYTES = 256
 """What an event adds to the queue beside its JSON: names, hash, Python objects; rounded."""
@@ -185,7 +185,7 @@ class Intake:
             )
         deepest = self._depth - level
         data = canonical(event.data, deepest, "data")
-        metadata = b"{}"
+        metadata = NOTHING
         if event.metadata:
             metadata = canonical(event.metadata, deepest, "metadata")
             if b"\\u0000" in metadata and holds_nul(event.metadata):
@@ -236,22 +236,6 @@ def _check_array(
     unique_key.check(raw, kept, lambda: sum(map(_in_names, events)) + in_times[0])
 
 
-def content_hash(
-    type_: str,
-    stream: str | None,
-    correlation_id: str | None,
-    created_at: int | None,
-    data: bytes,
-    metadata: bytes,
-) -> bytes:
-    """BLAKE2b, 16 bytes, over three lines; `correlation_id` and `created_at` are the body's.
-
-    Canonical JSON holds no line break, so no two contents share their lines.
-    """
-    head = orjson.dumps([type_, stream, correlation_id, created_at])
-    return blake2b(b"\n".join((head, data, metadata)), digest_size=HASH_BYTES).digest()
-
-
 def make_correlation_id() -> str:
     """A UUIDv7 as text, for an event that came with no correlation id."""
     return str(uuid_utils.uuid7())
@@ -299,7 +283,7 @@ def workload_write(
         metadata=metadata_text,
         correlation_id=correlation_id,
         created_at=created_at,
-        content_hash=content_hash(type, stream, None, None, client_text, b"{}"),
+        content_hash=content_hash(type, stream, None, None, client_text, NOTHING),
         size_bytes=len(data_text) + len(metadata_text) + ROW_OVERHEAD_BYTES,
         stream=stream,
         expected_version=expected_version,

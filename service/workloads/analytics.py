@@ -26,6 +26,7 @@ from structlog.typing import FilteringBoundLogger
 from service import body as bodies
 from service import correlation
 from service.cluster.peers import Peer, Peers, PeerState
+from service.content import ANALYTICS_PASS, ANALYTICS_STREAM, of_pass
 from service.dispatch import Answer, FastRequest
 from service.emulation import EmulatedLatency
 from service.errors import (
@@ -37,7 +38,7 @@ from service.errors import (
     StorageError,
 )
 from service.events import intake
-from service.events.own import OWN_STREAM, newest_own
+from service.events.own import newest_own
 from service.events.store import EventStore
 from service.schema import Event
 from service.schema_analytics import AnalyticsRequest, AnalyticsTotals
@@ -57,8 +58,8 @@ from service.workloads.analytics_state import Cursor, Progress, Tally, advanced
 from service.workloads.saas import rest_of_a_retry_s
 
 ROLE: Final = "app"
-PASS_TYPE: Final = "analytics_pass"
-STREAM: Final = f"{OWN_STREAM}analytics"
+PASS_TYPE: Final = ANALYTICS_PASS
+STREAM: Final = ANALYTICS_STREAM
 
 _REQUEST = TypeAdapter(AnalyticsRequest)
 
@@ -310,7 +311,7 @@ class Analytics:
                 # By way of JSON, since the keys of `counted` are integers.
                 "progress": orjson.loads(progress.model_dump_json()),
             },
-            client={"limit": asked.limit},
+            client=of_pass(asked.limit),
             correlation_id=correlation_id,
             created_at=now,
             stream=STREAM,

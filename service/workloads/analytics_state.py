@@ -16,10 +16,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.content import USER_ACTION
 from service.events.tables import OWN_STREAM
 from service.schema import Event, SaasAction
 
-USER_ACTION: Final = "user_action"
 OTHER_ACTION: Final = "(other)"
 """Anybody can post a `user_action` with any action: totals keep the seven names and this one."""
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 
+from service import content
 from service.errors import FoundationError, InvalidInput, MalformedJson, Unauthorized
 from service.events import intake, query
 from service.events.query import Position
@@ -50,7 +51,7 @@ class Subject:
     """The functions under test."""
 
     content_hash: Callable[[str, str | None, str | None, int | None, bytes, bytes], bytes] = (
-        intake.content_hash
+        content.content_hash
     )
     derived_id: Callable[[bytes, str], bytes] = intake.derived_id
     encode_cursor: Callable[[OrderBy, Position], str] = query.encode_cursor
@@ -139,7 +140,7 @@ def _canonical_json() -> Iterator[Case]:
 def _content_hashes(subject: Subject) -> Iterator[Case]:
     """8 cases: the hash depends on each part of the content, and on nothing else."""
     digest = subject.content_hash
-    yield Case("a hash has 16 bytes", lambda: len(digest(*_CONTENT)) == intake.HASH_BYTES)
+    yield Case("a hash has 16 bytes", lambda: len(digest(*_CONTENT)) == content.HASH_BYTES)
     yield Case("the same content has the same hash", lambda: digest(*_CONTENT) == digest(*_CONTENT))
     changed: dict[str, _Content] = {
         "type": ("u", "s", "c", 1, b'{"a":1}', b"{}"),
@@ -149,8 +150,8 @@ def _content_hashes(subject: Subject) -> Iterator[Case]:
         "data": ("t", "s", "c", 1, b'{"a":2}', b"{}"),
         "metadata": ("t", "s", "c", 1, b'{"a":1}', b'{"m":1}'),
     }
-    for part, content in changed.items():
-        yield Case(f"the hash covers the {part}", partial(_hashes_differ, subject, content))
+    for part, other in changed.items():
+        yield Case(f"the hash covers the {part}", partial(_hashes_differ, subject, other))
 
 
 def _derived_ids(subject: Subject) -> Iterator[Case]:
@@ -225,8 +226,8 @@ def _reads_back(document: dict[str, object]) -> bool:
     return bool(orjson.loads(_write(document).data) == document)
 
 
-def _hashes_differ(subject: Subject, content: _Content) -> bool:
-    return subject.content_hash(*content) != subject.content_hash(*_CONTENT)
+def _hashes_differ(subject: Subject, other: _Content) -> bool:
+    return subject.content_hash(*other) != subject.content_hash(*_CONTENT)
 
 
 def _comes_back(subject: Subject, order: OrderBy) -> bool:

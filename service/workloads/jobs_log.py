@@ -17,6 +17,7 @@ from uuid import UUID
 import uuid_utils
 from pydantic import BaseModel, Field, ValidationError
 
+from service.content import JOB_ENQUEUED, JOBS_STREAM, of_job
 from service.errors import EventNotFound, StorageError
 from service.events import intake
 from service.events.own import newest_own, own_events
@@ -25,8 +26,8 @@ from service.schema import Event
 from service.schema_jobs import JobKind, JobRequest, JobState
 from service.workloads.jobs import Job, JobBook, Outcome, Snapshot
 
-STREAM: Final = "$jobs"
-ENQUEUED: Final = "job_enqueued"
+STREAM: Final = JOBS_STREAM
+ENQUEUED: Final = JOB_ENQUEUED
 COMPLETED: Final = "background_job_completed"
 FAILED: Final = "background_job_failed"
 SNAPSHOT: Final = "jobs_snapshot"
@@ -68,7 +69,7 @@ def outcome_ids(job_id: bytes) -> Iterator[bytes]:
 
 def enqueue_write(asked: JobRequest, correlation_id: str, now: int) -> Write:
     """Raises MalformedJson for a payload that cannot be stored."""
-    content: dict[str, object] = {"kind": asked.kind, "payload": asked.payload}
+    content = of_job(asked.kind, asked.payload)
     return intake.workload_write(
         id=asked.id.bytes,
         type=ENQUEUED,

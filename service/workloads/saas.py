@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from service import body as bodies
 from service import correlation
+from service.content import USER_ACTION, of_action, without_secrets
 from service.dispatch import Answer, FastRequest
 from service.emulation import EmulatedLatency
 from service.errors import Forbidden, Unauthorized
@@ -32,9 +33,8 @@ from service.telemetry.meter import Meter
 from service.workloads.saas_activity import RECENT_ACTIONS, Action, RecentActivity
 from service.workloads.saas_session import EndedSessions, Session, SessionSigner
 from service.workloads.saas_timing import prescribed_ms
-from service.workloads.saas_work import SaasWork, without_secrets
+from service.workloads.saas_work import SaasWork
 
-USER_ACTION: Final = "user_action"
 SESSION_ENDED: Final = "session_ended"
 SESSION_HEADER: Final = b"x-session"
 PATIENCE_S = 0.005
@@ -200,7 +200,7 @@ class SaasWorkload:
                 "node": self._node,
             },
             metadata={"payload": payload} if payload else None,
-            client={"user_id": asked.user_id, "action": action, "payload": payload},
+            client=of_action(action, asked.user_id, payload),
             correlation_id=correlation_id,
             created_at=now,
         )

@@ -15,15 +15,13 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
+from service.content import PASSWORD
 from service.errors import InvalidInput, Unauthorized
 from service.events.store import EventQuery, EventStore
 from service.schema import SaasAction, SaasRequest
 from service.workloads.saas_activity import RecentActivity, Scalar
-
-PASSWORD: Final = "password"
-"""The one key of a payload that is checked and never stored, hashed into content or logged."""
 
 CREDENTIAL_ROUNDS = 32
 """PBKDF2 rounds: a load test's accounts guard nothing; 600,000 as OWASP asks take 0.14 s."""
@@ -148,10 +146,3 @@ def check_fields(payload: Mapping[str, Any]) -> dict[str, Scalar]:
         if len(name) > MAX_FIELD_CHARS or (isinstance(value, str) and len(value) > MAX_FIELD_CHARS):
             raise InvalidInput(f"payload.{name[:50]}: at most {MAX_FIELD_CHARS} characters")
     return dict(payload)
-
-
-def without_secrets(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload less what must neither be stored nor hashed into the event's content."""
-    if PASSWORD not in payload:
-        return payload
-    return {name: value for name, value in payload.items() if name != PASSWORD}

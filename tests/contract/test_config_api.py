@@ -18,7 +18,7 @@ import orjson
 import pytest
 import uuid_utils
 
-from service.config.logic import CONFIG_CHANGED, stream_of
+from service.content import CONFIG_CHANGED, config_stream
 from service.events.intake import workload_write
 from service.events.sqlite import SqliteEventStore
 from service.schema import Event, Problem
@@ -376,7 +376,7 @@ async def store_a_change_of_another_form(data: Path) -> None:
             client={},
             correlation_id="c",
             created_at=1,
-            stream=stream_of("features/dark_mode"),
+            stream=config_stream("features/dark_mode"),
         )
     )
     await store.close()

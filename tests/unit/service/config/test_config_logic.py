@@ -16,6 +16,7 @@ import uuid_utils
 from service.config import logic
 from service.config.logic import Change, Configuration
 from service.config.model import MAX_VALUE_BYTES, Defaults
+from service.content import CONFIG_CHANGED, config_stream
 from service.errors import (
     ConfigFull,
     ConfigNotFound,
@@ -297,12 +298,12 @@ async def test_an_own_event_of_another_form_stops_the_recovery_with_a_remedy(
     await store.append(
         workload_write(
             id=new_id().bytes,
-            type=logic.CONFIG_CHANGED,
+            type=CONFIG_CHANGED,
             data=data,
             client={},
             correlation_id="correlation",
             created_at=1,
-            stream=logic.stream_of("features/x"),
+            stream=config_stream("features/x"),
         )
     )
     with pytest.raises(StorageError, match="start the version that wrote it"):

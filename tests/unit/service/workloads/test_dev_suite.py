@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.content import content_hash
 from service.events import intake, query
 from service.events.query import Position
 from service.query_string import parse
@@ -25,7 +26,7 @@ def test_the_suite_has_45_cases_with_names_of_their_own_and_all_hold() -> None:
 def forgetful_hash(
     type_: str, stream: str | None, cid: str | None, at: int | None, data: bytes, metadata: bytes
 ) -> bytes:
-    return intake.content_hash(type_, stream, cid, at, data, b"{}")
+    return content_hash(type_, stream, cid, at, data, b"{}")
 
 
 def timeless_id(base: bytes, name: str) -> bytes:

@@ -28,7 +28,6 @@ from service.workloads.saas_work import (
     check_credential,
     check_fields,
     demo_password,
-    without_secrets,
 )
 
 SECRET = b"s" * 32
