@@ -2,7 +2,8 @@
 
 For spreadsheets and other tools, in the format of RFC 4180, UTF-8. Text from elsewhere cannot
 become a formula: a cell that a spreadsheet would compute begins with an apostrophe, and control
-characters are escaped. This module must not compute statistics.
+characters are escaped. The numbers are those of `verdict.json`. This module must not compute
+statistics.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from results.errors import RunFolderError
-from results.evaluation import CheckResult
-from results.finding import unfit_s
 from results.measure import quantile_name
 from results.printable import printable
+from results.report.document import Document
 from results.run_folder import RunFolder, write_text
 from results.series import LatencySeries, Series
-from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
-from results.verdict import Judgement
+from results.statistic import QUANTILES
 
 Cell = str | int | float | None
 Row = Sequence[Cell]
@@ -28,37 +27,30 @@ Row = Sequence[Cell]
 _COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a formula begins, in wide forms too. Tabs and line ends are escaped before."""
 
-_LATENCY_NAMES = ("mean", *(quantile_name(q) for q in QUANTILES))
-
+_WINDOW_NUMBERS = ("planned_users", "planned_starts", "achieved", "rate_per_s")
+_COUNTS = ("requests", "started", "cancelled", "error_rate", "bytes_received")
+_SERIES = ("raw_ms", "excess_ms", "corrected_ms")
+_LATENCIES = ("mean", *(quantile_name(q) for q in QUANTILES))
 _COUNT_NAMES = (
-    "requests",
-    "started",
-    "cancelled",
-    "errors",
-    "error_rate",
-    "errors_by_kind",
-    "bytes_received",
-    *(f"{series}_{n}_ms" for series in ("raw", "excess", "corrected") for n in _LATENCY_NAMES),
+    *_COUNTS,
+    *("errors", "errors_by_kind"),
+    *(f"{series.removesuffix('_ms')}_{name}_ms" for series in _SERIES for name in _LATENCIES),
 )
-
-_WINDOW_NAMES = (
-    *("window", "intervals_s", "length_s", "planned_users", "planned_starts", "achieved"),
-    *("rate_per_s", "unfit_s"),
-)
-
-_CHECK_NAMES = (
-    *("id", "expression", "window", "endpoint", "measure", "value", "limit", "samples"),
-    *("status", "reason"),
-)
+_CHECK_TEXTS = ("id", "expression", "window", "endpoint", "measure", "status", "reason")
+_CHECK_NUMBERS = ("value", "limit", "samples")
 
 
-def write_csv(folder: RunFolder, judgement: Judgement, series: Series) -> None:
-    """Each file whole, into the run's folder `csv`. Raises RunFolderError."""
+def write_csv(folder: RunFolder, verdict: Document, series: Series) -> None:
+    """Each file whole, into the run's folder `csv`. `verdict` is the content of `verdict.json`.
+
+    Raises RunFolderError.
+    """
+    windows = verdict.rows("windows")
     tables: dict[str, Iterable[Row]] = {
-        "windows": window_rows(judgement),
-        "endpoints": endpoint_rows(judgement.windows),
+        "windows": window_rows(windows),
+        "endpoints": endpoint_rows(windows),
         "seconds": second_rows(series),
-        "checks": check_rows(judgement.results),
+        "checks": check_rows(verdict.rows("checks")),
     }
     if folder.csv.is_symlink():
         raise RunFolderError(f"{folder.csv} is a symbolic link, which is not followed: remove it")
@@ -79,7 +71,9 @@ def as_csv(rows: Iterable[Row]) -> str:
 
 
 def _cell(value: Cell) -> Cell:
-    """None is an empty cell."""
+    """None is an empty cell. Whole numbers stay whole."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
     if not isinstance(value, str):
         return value
     text = printable(value, None)
@@ -93,51 +87,37 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def window_rows(judgement: Judgement) -> Iterator[Row]:
+def window_rows(windows: Iterable[Document]) -> Iterator[Row]:
     """All endpoints together, a row for each window."""
-    yield (*_WINDOW_NAMES, *_COUNT_NAMES)
-    for stats in judgement.windows:
-        window = stats.window
+    yield ("window", "intervals_s", "length_s", *_WINDOW_NUMBERS, *_COUNT_NAMES)
+    for window in windows:
+        intervals = window.pairs("intervals_s")
         yield (
-            window.name,
-            " ".join(f"{start_s:g}..{end_s:g}" for start_s, end_s in window.intervals),
-            window.length_s,
-            stats.planned_users,
-            stats.planned_starts(),
-            stats.achieved(None),
-            stats.rate,
-            unfit_s(judgement.findings, window.intervals),
-            *_counts(stats.total),
+            window.text("name"),
+            " ".join(f"{start_s:g}..{end_s:g}" for start_s, end_s in intervals),
+            math.fsum(end_s - start_s for start_s, end_s in intervals),
+            *(window.number(name) for name in _WINDOW_NUMBERS),
+            *_counts(window.table("total")),
         )
 
 
-def endpoint_rows(windows: Iterable[WindowStats]) -> Iterator[Row]:
+def endpoint_rows(windows: Iterable[Document]) -> Iterator[Row]:
     """A row for each endpoint in each window."""
     yield ("window", "endpoint", *_COUNT_NAMES)
-    for stats in windows:
-        for name, endpoint in stats.endpoints.items():
-            yield (stats.window.name, name, *_counts(endpoint))
+    for window in windows:
+        for name, endpoint in window.table("endpoints").tables():
+            yield (window.text("name"), name, *_counts(endpoint))
 
 
-def _counts(stats: EndpointStats) -> Row:
+def _counts(endpoint: Document) -> Row:
+    errors = endpoint.table("errors").numbers()
+    latencies = [endpoint.table(name) for name in _SERIES]
     return (
-        stats.ended,
-        stats.started,
-        stats.cancelled,
-        stats.failed,
-        stats.error_rate,
-        " ".join(f"{kind}={count}" for kind, count in stats.errors.items()),
-        stats.bytes_received,
-        *_latency(stats.raw),
-        *_latency(stats.excess),
-        *_latency(stats.corrected),
+        *(endpoint.number(name) for name in _COUNTS),
+        sum(errors.values()),
+        " ".join(f"{kind}={count:g}" for kind, count in errors.items()),
+        *(latency.number(name) for latency in latencies for name in _LATENCIES),
     )
-
-
-def _latency(latency: Latency | None) -> Row:
-    if latency is None:
-        return (None,) * len(_LATENCY_NAMES)
-    return (latency.mean_ms, *(latency.quantile_ms(q) for q in QUANTILES))
 
 
 def second_rows(series: Series) -> Iterator[Row]:
@@ -173,20 +153,11 @@ def _latency_columns(name: str, series: LatencySeries) -> dict[str, Sequence[Cel
     }
 
 
-def check_rows(results: Iterable[CheckResult]) -> Iterator[Row]:
+def check_rows(checks: Iterable[Document]) -> Iterator[Row]:
     """A row for each check, in the order of the verdict."""
-    yield _CHECK_NAMES
-    for result in results:
-        check = result.check
+    yield (*_CHECK_TEXTS, *_CHECK_NUMBERS)
+    for check in checks:
         yield (
-            check.id,
-            check.expression,
-            check.window,
-            check.endpoint,
-            check.measure.value,
-            result.value,
-            check.limit,
-            result.samples,
-            result.status.value,
-            result.reason,
+            *(check.text(name) for name in _CHECK_TEXTS),
+            *(check.number(name) for name in _CHECK_NUMBERS),
         )

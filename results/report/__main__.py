@@ -2,8 +2,8 @@
 
 A process of its own, which the master starts at a run's end and `foundation results report` at any
 time: it draws, and takes the memory that this takes, where no load runs. It reads the run's folder,
-writes one file into it, whole or not at all, and asks nobody else. Exit code 1 and one line when it
-cannot. This module must not decide what the page says.
+writes the page and `csv/` into it, each file whole or not at all, and asks nobody else. Exit code 1
+and one line when it cannot. This module must not decide what the page says.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from results.report.panes import sketch
 from results.report.record import read_record
 from results.run_folder import write_text
 from results.series import series
+from results.tables import write_csv
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 def build(path: Path) -> Path:
     """The path of the report. Raises ResultsError; then an earlier report is as it was."""
     record = read_record(path)
-    text = page(record, sketch(record.timeline, series(record.timeline)))
+    by_second = series(record.timeline)
+    write_csv(record.folder, record.verdict, by_second)
+    text = page(record, sketch(record.timeline, by_second))
     write_text(record.folder.report, text)
     return record.folder.report
 

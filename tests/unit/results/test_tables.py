@@ -12,9 +12,10 @@ import pytest
 from results.check import error_rate
 from results.errors import RunFolderError
 from results.replay import judge_timeline
+from results.report.document import Document, read_document
 from results.sample import Outcome, Sample
 from results.series import series
-from results.tables import as_csv, write_csv
+from results.tables import as_csv, check_rows, endpoint_rows, window_rows, write_csv
 from results.timeline_reader import read_timeline
 from results.verdict import Judgement
 from tests.unit.results.builder import planned_requests, request
@@ -28,13 +29,12 @@ def written(
 ) -> tuple[dict[str, list[dict[str, str]]], Judgement]:
     folder = made_run(tmp_path, samples=samples, checks=(error_rate(below=0.5, endpoint="GET /*"),))
     timeline = read_timeline(folder.timeline)
-    judgement = judge_timeline(timeline)
-    write_csv(folder, judgement, series(timeline))
+    write_csv(folder, read_document(folder.verdict), series(timeline))
     tables = {}
     for path in folder.csv.iterdir():
         with path.open(newline="", encoding="utf-8") as file:
             tables[path.stem] = list(csv.DictReader(file, strict=True))
-    return tables, judgement
+    return tables, judge_timeline(timeline)
 
 
 def test_there_is_a_row_for_each_window_endpoint_second_and_check(tmp_path: Path) -> None:
@@ -94,11 +94,20 @@ def test_an_endpoint_that_is_a_formula_is_text_in_every_table(tmp_path: Path) ->
     assert not [cell for cell in cells if cell.startswith(("=", "@", "+"))]
 
 
+def test_a_verdict_of_a_stranger_gives_empty_cells_and_no_error() -> None:
+    strange: list[object] = [{}, {"name": 7, "total": [], "endpoints": {"a": None, "b": {}}}]
+    document = Document({"windows": strange, "checks": [{"value": "=1", "limit": True}]})
+    assert len(list(window_rows(document.rows("windows")))) == 3
+    assert [row[1] for row in endpoint_rows(document.rows("windows"))] == ["endpoint", "b"]
+    (_, check) = check_rows(document.rows("checks"))
+    assert set(check) == {"", None}
+
+
 def test_tables_are_written_again_whole_and_nowhere_else(tmp_path: Path) -> None:
     folder = made_run(tmp_path / "runs")
     timeline = read_timeline(folder.timeline)
     for _ in range(2):
-        write_csv(folder, judge_timeline(timeline), series(timeline))
+        write_csv(folder, read_document(folder.verdict), series(timeline))
     assert sorted(os.listdir(folder.csv)) == [
         "checks.csv",
         "endpoints.csv",
@@ -108,8 +117,8 @@ def test_tables_are_written_again_whole_and_nowhere_else(tmp_path: Path) -> None
     other = made_run(tmp_path / "runs", "run-2")
     other.csv.symlink_to(tmp_path)
     with pytest.raises(RunFolderError, match="symbolic link"):
-        write_csv(other, judge_timeline(timeline), series(timeline))
+        write_csv(other, Document(), series(timeline))
     other.csv.unlink()
     other.csv.touch()
     with pytest.raises(RunFolderError, match="cannot make"):
-        write_csv(other, judge_timeline(timeline), series(timeline))
+        write_csv(other, Document(), series(timeline))
