@@ -16,10 +16,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from results.ad_hoc import applying
 from results.check_result import CheckResult, Status, holds
 from results.criterion import Check
 from results.demand import Demand
-from results.expansion import KNOWN_LATER
+from results.expansion import KNOWN_LATER, expanded, interval_windows
 from results.live import Frontier
 from results.measure import ROLLING, Measure, formatted
 from results.rolling import LONGEST_WINDOW_S, Rolling, is_rolling
@@ -27,7 +28,7 @@ from results.second import SecondReport
 from results.sliding import Sliding
 from results.tally import Tally
 from results.timeline import Annotation, Plan
-from results.windows import RUN, Window
+from results.windows import RUN, Window, interval, phase_windows
 
 CHECK_ABORTED = "check_aborted"
 """Label of the annotation that says which check ended the run, and by which value."""
@@ -125,6 +126,19 @@ class Aborts:
         found = [watch.broken(complete_s) for watch in self._watches]
         self._watches = [watch for watch in self._watches if not watch.is_over(complete_s)]
         return next((broken for broken in found if broken is not None), None)
+
+
+def aborts_of(checks: Iterable[Check], plan: Plan | None, *, ad_hoc: bool) -> Aborts:
+    """Of the checks that a run is held to: an ad-hoc one leaves out those that need a plan.
+
+    Raises ValueError when two checks have the same id, or one `require_abortable` refuses.
+    """
+    applied = applying(tuple(checks), ())[0] if ad_hoc else checks
+    cut = [interval(RUN, 0.0, 1.0 if plan is None else max(1.0, plan.duration_s))]
+    cut += phase_windows(plan) if plan is not None else ()
+    named = expanded(applied, [window.name for window in cut])
+    windows = {window.name: window for window in (*cut, *interval_windows(named))}
+    return Aborts(named, windows, plan)
 
 
 class _Watch:

@@ -28,6 +28,7 @@ class Demand:
         self._selection = selection
         self._waiting: list[tuple[int, int]] = []
         self._until = -math.inf
+        self._second = 0
 
     def note(self, report: SecondReport) -> None:
         """A request was under way from the second in which it began to the one before it ended."""
