@@ -36,3 +36,7 @@ class BundleError(ResultsError):
 
 class ExpositionError(ResultsError):
     """A page of metrics is larger than what is read once a second."""
+
+
+class CheckError(ResultsError, ValueError):
+    """A check's text, or a file of checks, makes no sense; the message names line and column."""
