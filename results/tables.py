@@ -94,7 +94,7 @@ def window_rows(windows: Iterable[Document]) -> Iterator[Row]:
         intervals = window.pairs("intervals_s")
         yield (
             window.text("name"),
-            " ".join(f"{start_s:g}..{end_s:g}" for start_s, end_s in intervals),
+            " ".join(f"[{start_s:g}, {end_s:g})" for start_s, end_s in intervals),
             math.fsum(end_s - start_s for start_s, end_s in intervals),
             *(window.number(name) for name in _WINDOW_NUMBERS),
             *_counts(window.table("total")),

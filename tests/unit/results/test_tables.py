@@ -48,7 +48,7 @@ def test_there_is_a_row_for_each_window_endpoint_second_and_check(tmp_path: Path
     assert windows["run"]["errors_by_kind"] == "timeout=1"
     assert float(windows["run"]["raw_p99_ms"]) == run.raw.quantile_ms(0.99)
     assert windows["run"]["corrected_p99_ms"] == "", "nothing is not 0"
-    assert windows["phase:steady"]["intervals_s"] == "0..2 4..6"
+    assert windows["phase:steady"]["intervals_s"] == "[0, 2) [4, 6)"
     endpoints = {(row["window"], row["endpoint"]): row for row in tables["endpoints"]}
     assert endpoints["run", "POST /b"]["errors"] == "1"
     assert sum(int(row["ended"]) for row in tables["seconds"]) == run.ended
