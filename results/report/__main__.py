@@ -1,4 +1,4 @@
-"""Makes `report.html` of a run: `python -m results.report RUN_FOLDER [--open]`.
+"""Makes `report.html` and `csv/` of a run: `python -m results.report RUN_FOLDER [--open]`.
 
 A process of its own, which the master starts at a run's end and `foundation results report` at any
 time: it draws, and takes the memory that this takes, where no load runs. It reads the run's folder,
@@ -16,7 +16,7 @@ from pathlib import Path
 from results.errors import ResultsError
 from results.report.page import page
 from results.report.panes import sketch
-from results.report.record import read_record
+from results.report.record import kept_files, read_record
 from results.run_folder import write_text
 from results.series import series
 from results.tables import write_csv
@@ -42,7 +42,7 @@ def build(path: Path) -> Path:
     record = read_record(path)
     by_second = series(record.timeline)
     write_csv(record.folder, record.verdict, by_second)
-    text = page(record, sketch(record.timeline, by_second))
+    text = page(record, sketch(record.timeline, by_second), kept_files(path))
     write_text(record.folder.report, text)
     return record.folder.report
 

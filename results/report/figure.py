@@ -1,8 +1,8 @@
 """The plot as plain data for plotly: panes over one axis of time, shaded by phase and fault.
 
 The page's script places the panes (it knows the width) and colours what depends on the theme; the
-rest is said here. Times go as milliseconds since the run's beginning on a date axis, whose ticks
-read as a clock at any zoom. This module must not know where the numbers come from.
+rest is said here. Times lie on a date axis, whose ticks read as a clock at any zoom: the run begins
+at a midnight. This module must not know where the numbers come from.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ MOST_POINTS = 2_000
 
 MOST_BANDS = 300
 MOST_MARKS = 300
-NARROWEST_LABEL = 0.05
-"""A band that takes less of the plot's width has no room for its name; pointing at it tells it."""
+
+_MIDNIGHT_MS = 946_684_800_000
+"""The run's beginning on the axis, 2000-01-01: plotly takes small numbers for years. A January, so
+that days count from 1."""
+_DAY_S = 86_400
 
 _DIGITS = 4
 _PHASE_COLOURS = ("#64748b", "#2563eb", "#7c3aed", "#0d9488", "#b45309", "#be185d")
@@ -107,15 +110,18 @@ class Sketch:
 
 
 def figure(sketch: Sketch) -> dict[str, object]:
-    """`traces` and `layout` are plotly's; `panes` is what the page's script places."""
+    """`traces` and `layout` are plotly's; `panes` is what the page's script places.
+
+    Points of traces without an `x` begin at `x0` and are `dx` apart; the script fills them in.
+    """
     lane = _lane(sketch)
     traces = list(lane.traces)
     layout: dict[str, object] = {
         "xaxis": {
             "type": "date",
-            "range": [sketch.start * 1000, sketch.end_s * 1000],
-            "tickformat": "%-H:%M:%S" if sketch.end_s >= 3600 else "%-M:%S",
-            "hoverformat": "%-H:%M:%S",
+            "range": [_at(max(0, sketch.start)), _at(sketch.end_s)],
+            "tickformat": _clock_format(sketch.end_s),
+            "hoverformat": _clock_format(sketch.end_s),
         },
         "shapes": [*_shading(sketch), *lane.shapes],
     }
@@ -143,7 +149,25 @@ def figure(sketch: Sketch) -> dict[str, object]:
                 "starts_log": pane.logarithmic and _spans_decades(pane),
             }
         )
-    return {"traces": traces, "layout": layout, "panes": panes}
+    return {
+        "traces": traces,
+        "layout": layout,
+        "panes": panes,
+        "x0": _at(sketch.start),
+        "dx": sketch.step_s * 1000,
+    }
+
+
+def _at(t_s: float) -> int:
+    """On the axis, in milliseconds."""
+    return _MIDNIGHT_MS + round(t_s * 1000)
+
+
+def _clock_format(length_s: float) -> str:
+    """Of d3."""
+    if length_s > _DAY_S:
+        return "day %-d, %-H:%M:%S"
+    return "%-H:%M:%S" if length_s >= 3600 else "%-M:%S"
 
 
 def _traces(pane: Pane, n: int, sketch: Sketch) -> list[dict[str, object]]:
@@ -154,8 +178,6 @@ def _traces(pane: Pane, n: int, sketch: Sketch) -> list[dict[str, object]]:
             "type": "scatter",
             "mode": "lines",
             "name": for_plot(curve.name),
-            "x0": sketch.start * 1000,
-            "dx": sketch.step_s * 1000,
             "y": [None if v is None else _rounded(v) for v in values],
             "yaxis": f"y{n}",
             "legend": f"legend{n}",
@@ -252,26 +274,20 @@ def _lane(sketch: Sketch) -> _Lane:
 
 
 def _named_band(band: Band, row: int, sketch: Sketch) -> dict[str, object]:
-    length_s = max(sketch.end_s - sketch.start, 1e-9)
-    shape: dict[str, object] = {
+    return {
         "type": "rect",
         "xref": "x",
         "yref": "y",
-        "x0": band.start_s * 1000,
-        "x1": band.end_s * 1000,
+        "x0": _at(band.start_s),
+        "x1": _at(band.end_s),
         "y0": row - 0.42,
         "y1": row + 0.42,
         "fillcolor": _colour(band, sketch.bands),
         "opacity": 0.55 if band.kind is BandKind.RECOVERY else 0.9,
         "line": {"width": 0},
-        "layer": "below",
+        "layer": "between",
+        "label": {"text": for_plot(band.name, 24), "font": {"color": "#ffffff", "size": 11}},
     }
-    if (band.end_s - band.start_s) / length_s >= NARROWEST_LABEL:
-        shape["label"] = {
-            "text": for_plot(band.name, 24),
-            "font": {"color": "#ffffff", "size": 11},
-        }
-    return shape
 
 
 def _shading(sketch: Sketch) -> list[dict[str, object]]:
@@ -282,8 +298,8 @@ def _shading(sketch: Sketch) -> list[dict[str, object]]:
             "type": "rect",
             "xref": "x",
             "yref": "paper",
-            "x0": band.start_s * 1000,
-            "x1": band.end_s * 1000,
+            "x0": _at(band.start_s),
+            "x1": _at(band.end_s),
             "y0": 0,
             "y1": 1,
             "fillcolor": _colour(band, sketch.bands),
@@ -299,8 +315,8 @@ def _shading(sketch: Sketch) -> list[dict[str, object]]:
             "type": "line",
             "xref": "x",
             "yref": "paper",
-            "x0": mark.t_s * 1000,
-            "x1": mark.t_s * 1000,
+            "x0": _at(mark.t_s),
+            "x1": _at(mark.t_s),
             "y0": 0,
             "y1": 1,
             "line": {"width": 1, "dash": "dot", "color": "#94a3b8"},
@@ -337,8 +353,6 @@ def _pointer(sketch: Sketch, rows: int) -> dict[str, object]:
         "type": "scatter",
         "mode": "lines",
         "name": "",
-        "x0": sketch.start * 1000,
-        "dx": step * 1000,
         "y": [rows - 1] * len(names),
         "text": names,
         "line": {"width": 0},
@@ -354,7 +368,7 @@ def _marks(sketch: Sketch, row: int) -> dict[str, object]:
         "type": "scatter",
         "mode": "markers",
         "name": "",
-        "x": [mark.t_s * 1000 for mark in shown],
+        "x": [_at(mark.t_s) for mark in shown],
         "y": [row] * len(shown),
         "text": [f"{clock(mark.t_s)} {for_plot(mark.text, 120)}" for mark in shown],
         "marker": {"symbol": "diamond", "size": 9, "color": "#64748b"},

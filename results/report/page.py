@@ -10,21 +10,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
+from importlib import resources
 
 from jinja2 import BaseLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from results.report import disruption, library, outcome, surroundings, traffic
 from results.report.figure import Sketch, figure
-from results.report.record import Record
+from results.report.record import KeptFile, Record
 from results.report.text import LONGEST, LONGEST_TITLE, shortened, visible
 
-_TEMPLATES = files("results.report") / "template"
+_TEMPLATES = resources.files("results.report") / "template"
 
 
-def page(record: Record, sketch: Sketch) -> str:
+def page(record: Record, sketch: Sketch, files: Sequence[KeptFile]) -> str:
     """The whole document."""
     own = _template("page.js")
     plots = library.script()
@@ -38,6 +38,7 @@ def page(record: Record, sketch: Sketch) -> str:
     environment.filters["shown"] = shown
     return environment.get_template("page.html.j2").render(
         **_content(record),
+        files=surroundings.file_table(files),
         step_s=sketch.step_s,
         figure=Markup(_as_json(figure(sketch))),
         policy=_policy(plots, own),
@@ -69,7 +70,6 @@ def _content(record: Record) -> Mapping[str, object]:
         "target": surroundings.target_table(record),
         "events": surroundings.event_table(record),
         "environment": surroundings.environment_tables(record),
-        "files": surroundings.file_table(record),
         "doubts": record.doubts,
     }
 

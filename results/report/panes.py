@@ -134,6 +134,8 @@ def _errors(series: Series) -> list[Pane]:
 
 def _target(samples: Sequence[TargetSample], seconds: range) -> list[Pane]:
     """A small pane for each value that some node stated."""
+    nodes = sorted({sample.node for sample in samples})[:MOST_NODES]
+    colours = {node: NODE_COLOURS[n % len(NODE_COLOURS)] for n, node in enumerate(nodes)}
     found = []
     for value, title in (
         (CPU_PERCENT, "Target: CPU in % of a core"),
@@ -141,11 +143,12 @@ def _target(samples: Sequence[TargetSample], seconds: range) -> list[Pane]:
         (COMMIT_MS, "Target: commit in ms"),
     ):
         curves = tuple(
-            Curve(node, column, NODE_COLOURS[n % len(NODE_COLOURS)])
-            for n, (node, column) in enumerate(_by_node(samples, value, seconds).items())
+            Curve(node, column, colours[node])
+            for node, column in _by_node(samples, value, seconds).items()
+            if node in colours
         )
         if any(any(curve.values) for curve in curves):
-            found.append(Pane(title, curves[:MOST_NODES], SMALL_PX))
+            found.append(Pane(title, curves, SMALL_PX))
     return found
 
 

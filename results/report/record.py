@@ -1,4 +1,4 @@
-"""What a run left, read for the report: manifest, timeline, verdict and the list of its files.
+"""What a run left, read for the report: manifest, timeline and verdict, and which files there are.
 
 The verdict is the one that the run wrote. A run that was killed wrote none, and one that cannot be
 read is none: then it is computed from the timeline, as `verify` does, and the page says so. This
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.errors import RunFolderError
-from results.replay import judge_timeline
+from results.replay import judge_run
 from results.report.document import Document, read_document
 from results.run_folder import RunFolder
 from results.timeline import Timeline
@@ -39,7 +39,6 @@ class Record:
     manifest: Document
     timeline: Timeline
     verdict: Document
-    files: tuple[KeptFile, ...]
     recomputed: str | None = None
     doubts: tuple[str, ...] = ()
 
@@ -54,7 +53,7 @@ def read_record(path: Path) -> Record:
     timeline = read_timeline(folder.timeline)
     manifest, doubts = _manifest(folder)
     verdict, recomputed = _verdict(folder, timeline)
-    return Record(folder, manifest, timeline, verdict, _files(path), recomputed, doubts)
+    return Record(folder, manifest, timeline, verdict, recomputed, doubts)
 
 
 def _manifest(folder: RunFolder) -> tuple[Document, tuple[str, ...]]:
@@ -77,10 +76,10 @@ def _verdict(folder: RunFolder, timeline: Timeline) -> tuple[Document, str | Non
     except RunFolderError as error:
         why = f"The run's own verdict cannot be read ({error}). This is what its timeline tells."
     # Through its text, as one that was read: tuples are lists there.
-    return Document(json.loads(json.dumps(as_document(judge_timeline(timeline))))), why
+    return Document(json.loads(json.dumps(as_document(judge_run(timeline, folder))))), why
 
 
-def _files(root: Path) -> tuple[KeptFile, ...]:
+def kept_files(root: Path) -> tuple[KeptFile, ...]:
     """Of the bundle, by path; neither links nor what is still being written."""
     found = []
     for path in sorted(root.rglob("*")):

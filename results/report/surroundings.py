@@ -5,11 +5,12 @@ This module must not judge: it shows manifest, timeline and the verdict's docume
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from results import health
 from results.report.document import Document, as_text
-from results.report.record import Record
+from results.report.record import KeptFile, Record
 from results.report.table import (
     NOTHING,
     Cell,
@@ -246,7 +247,7 @@ def _host(host: Document) -> dict[str, str]:
     return found
 
 
-def file_table(record: Record) -> Table:
+def file_table(files: Sequence[KeptFile]) -> Table:
     columns = (*words("File"), Column("Size", numeric=True))
-    rows = tuple((text(file.path), size(file.size_bytes)) for file in record.files)
+    rows = tuple((text(file.path), size(file.size_bytes)) for file in files)
     return Table("Files of the bundle when this page was made", columns, rows)

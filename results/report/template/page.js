@@ -8,27 +8,46 @@ const NARROW_PX = 640;
 const logarithmic = new Map(drawn.panes.filter((p) => p.log).map((p) => [p.axis, p.starts_log]));
 let printing = false;
 
+for (const trace of drawn.traces) {
+  trace.x ??= trace.y.map((_, n) => drawn.x0 + n * drawn.dx);
+}
+
 function theme() {
   return dark.matches && !printing
     ? { ink: "#cbd5e1", line: "#2c3642", card: "#171e27", box: "#0f141a" }
     : { ink: "#334155", line: "#e5e9ee", card: "#ffffff", box: "#ffffff" };
 }
 
+// How many rows the names of a pane's curves take: plotly gives each the room of the widest.
+function legendRows(pane, room) {
+  const widths = drawn.traces.filter((t) => t.legend === pane.legend).map((t) => 48 + 6.4 * t.name.length);
+  const total = widths.reduce((sum, width) => sum + width, 0);
+  if (total <= room) return 1;
+  return Math.ceil(widths.length / Math.max(1, Math.floor(room / Math.max(...widths))));
+}
+
+// What lies above a pane: beside its title, where there is room, the names of its curves.
+function headOf(pane, width, narrow) {
+  if (!pane.title) return { px: 6, rows: 0, beside: false };
+  const rows = legendRows(pane, narrow ? width : width - 9 * pane.title.length);
+  const beside = !narrow && rows === 1;
+  return { px: beside ? 34 : 32 + 19 * rows, rows, beside };
+}
+
 // Panes from top to bottom, each under its title and legend; positions as shares of the height.
-function placed(layout, narrow) {
-  const above = narrow ? 50 : 34;
-  const inner = drawn.panes.reduce((sum, p) => sum + p.height + above, 0);
-  const margin = { l: narrow ? 46 : 58, r: 12, t: 4, b: 34 };
+function placed(layout, width) {
+  const narrow = width < NARROW_PX;
+  const margin = { l: narrow ? 46 : 58, r: narrow ? 6 : 12, t: 2, b: 30 };
+  const heads = drawn.panes.map((pane) => headOf(pane, width - margin.l - margin.r, narrow));
+  const inner = drawn.panes.reduce((sum, pane, n) => sum + pane.height + heads[n].px, 0);
   const colours = theme();
   layout.annotations = [];
   let top = 0;
-  for (const pane of drawn.panes) {
-    const head = pane.title ? above : 8;
-    const upper = 1 - (top + head) / inner;
-    const lower = 1 - (top + head + pane.height) / inner;
-    top += head + pane.height;
+  drawn.panes.forEach((pane, n) => {
+    const upper = 1 - (top + heads[n].px) / inner;
+    top += heads[n].px + pane.height;
     const axis = layout[pane.axis];
-    axis.domain = [Math.max(0, lower), upper];
+    axis.domain = [Math.max(0, 1 - top / inner), upper];
     axis.gridcolor = colours.line;
     axis.zerolinecolor = colours.line;
     axis.color = colours.ink;
@@ -36,28 +55,36 @@ function placed(layout, narrow) {
       axis.type = logarithmic.get(pane.axis) ? "log" : "linear";
       axis.dtick = axis.type === "log" ? 1 : undefined;
     }
-    if (!pane.title) continue;
+    if (!pane.title) return;
     layout.annotations.push({
       text: `<b>${pane.title}</b>`, xref: "paper", yref: "paper", x: 0, y: upper,
-      xanchor: "left", yanchor: "bottom", yshift: narrow ? 22 : 4, showarrow: false,
-      font: { size: 13, color: colours.ink },
+      xanchor: "left", yanchor: "bottom", yshift: heads[n].beside ? 4 : 2 + 19 * heads[n].rows,
+      showarrow: false, font: { size: 13, color: colours.ink },
     });
     layout[pane.legend] = {
-      orientation: "h", x: narrow ? 0 : 1, xanchor: narrow ? "left" : "right",
+      orientation: "h", x: heads[n].beside ? 1 : 0, xanchor: heads[n].beside ? "right" : "left",
       y: upper, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)", font: { size: 11, color: colours.ink },
     };
-  }
-  // What the lane's missing title leaves over lies below the last pane.
+  });
   layout.height = inner + margin.t + margin.b;
   layout.margin = margin;
 }
 
+// A band's name stands in it where it has room; pointing at the band tells it anyway.
+function fitLabels(layout, width) {
+  const [from, to] = layout.xaxis.range.map(Number);
+  for (const shape of layout.shapes) {
+    const room = ((shape.x1 - shape.x0) / (to - from)) * width;
+    if (shape.label && room < 7 * shape.label.text.length) delete shape.label;
+  }
+}
+
 function layoutNow() {
   const width = plot.clientWidth;
-  const narrow = width < NARROW_PX;
   const colours = theme();
   const layout = structuredClone(drawn.layout);
-  placed(layout, narrow);
+  placed(layout, width);
+  fitLabels(layout, width);
   Object.assign(layout.xaxis, {
     domain: [0, 1], anchor: drawn.panes.at(-1).axis.replace("axis", ""), color: colours.ink,
     gridcolor: colours.line, showspikes: true, spikemode: "across", spikethickness: 1,
@@ -80,7 +107,7 @@ function layoutNow() {
 function draw() {
   const config = {
     displaylogo: false, responsive: false, scrollZoom: false, showTips: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"],
+    displayModeBar: plot.clientWidth < NARROW_PX ? false : "hover", modeBarButtons: [["toImage"]],
     toImageButtonOptions: { filename: "plot", scale: 2 },
   };
   return Plotly.react(plot, drawn.traces, layoutNow(), config);
