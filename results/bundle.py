@@ -9,9 +9,11 @@ seals anew. This module must not write anything but `digests.txt`.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from results.difference import differences
 from results.digest import DIGESTS, Found, as_text, digest_of, files_below, read_digests
@@ -201,3 +203,16 @@ def _own_version() -> str:
         return version(PACKAGE)
     except PackageNotFoundError:
         return "unknown"
+
+
+def main() -> None:
+    """`python -m results.bundle FOLDER [LEAVE_OUT…]` seals it; what fails is a line and code 1."""
+    path, *leave_out = sys.argv[1:]
+    try:
+        seal(RunFolder(Path(path)), leave_out=leave_out)
+    except ResultsError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

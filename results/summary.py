@@ -84,8 +84,11 @@ def progress_line(
     return "  ".join(parts)
 
 
-def summary(judgement: Judgement, *, folder: str, styled: bool = False) -> str:
+def summary(
+    judgement: Judgement, *, folder: str, closing: Sequence[str] = (), styled: bool = False
+) -> str:
     """The page at the end of a run: verdict, reasons, checks, windows, figures, target, files.
+    `closing` are its last lines.
 
     Tables are as wide as their content (about 105 columns): a cell cut short tells nothing.
     """
@@ -111,7 +114,8 @@ def summary(judgement: Judgement, *, folder: str, styled: bool = False) -> str:
         console.print()
         console.print(section)
     console.print()
-    console.print(Text(f"files: {folder}"))
+    for line in (f"files: {folder}", *closing):
+        console.print(Text(line))
     return out.getvalue()
 
 

@@ -7,6 +7,7 @@ and at each change of phase keeps logs short. This module must not compute anyth
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from locustfiles.harness.run_book import Moment
@@ -55,10 +56,10 @@ class Console:
         print(f"\x1b[K{line}", end="\r", file=self._out, flush=True)
         self._open_line = True
 
-    def verdict(self, judgement: Judgement, folder: RunFolder) -> None:
-        """The page at the end."""
+    def verdict(self, judgement: Judgement, folder: RunFolder, closing: Sequence[str] = ()) -> None:
+        """The page at the end; `closing` are its last lines."""
         self._end_line()
-        page = summary(judgement, folder=str(folder.path), styled=self._live)
+        page = summary(judgement, folder=str(folder.path), closing=closing, styled=self._live)
         print(page, file=self._out, flush=True)
 
     def _end_line(self) -> None:

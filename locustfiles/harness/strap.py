@@ -11,7 +11,7 @@ worker, send the load: recorder and health. Life cycle, by Locust's events:
 3. test_stop: load sides ship what is left, the verdict is computed and the exit code set. The web
    UI may go back to 2, with the shape or without;
 4. quitting: a run that still goes on is ended as ABORTED, the embedded cluster is stopped;
-5. quit: the summary is the last thing printed.
+5. quit: the report is awaited and the run sealed; the summary is the last thing printed.
 
 Locust swallows exceptions of listeners, so nothing here may rely on raising but in `init`.
 """
@@ -220,7 +220,7 @@ class Harness:
 
     def _on_quit(self, **_: Any) -> None:
         if self._owner is not None:
-            self._owner.verdicts.show()
+            self._owner.verdicts.close()
 
 
 def _remember_sources(**_: Any) -> None:

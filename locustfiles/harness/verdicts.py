@@ -1,8 +1,8 @@
 """What the owning process's runs ended in: their verdicts, the exit code, what is shown of them.
 
-Life cycle: `begin` when a run begins, `judge` when it has ended, once each; `show` prints the
-latest verdict. The exit code is 3 from a run's begin until its verdict; of several runs the worst
-counts. This module must not know how a run goes on.
+Life cycle: `begin` when a run begins, `judge` when it has ended, once each; `close` when Locust has
+quit: waits for what follows a verdict, and prints the latest. The exit code is 3 from a run's begin
+until its verdict; of several runs the worst counts. This module must not know how a run goes on.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import logging
 
 from locust.env import Environment
 
+from locustfiles.harness.closing import Closed, Closing
 from locustfiles.harness.console import Console
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.run import Run
+from results.errors import ResultsError
+from results.junit import junit
 from results.run_folder import RunFolder
 from results.verdict import ExitCode, Judgement, worst
 
@@ -27,7 +30,10 @@ class Verdicts:
         self._environment = environment
         self._console = console
         self._exit_codes: list[ExitCode] = []
-        self._unseen: tuple[Judgement, RunFolder] | None = None
+        self._unseen: tuple[Judgement, Closed] | None = None
+        is_headless = bool(parsed_options(environment).headless)
+        self._closing = Closing(in_background=not is_headless, say=console.say)
+        self._is_headless = is_headless
         self.last: tuple[Judgement, RunFolder] | None = None
 
     @property
@@ -50,11 +56,17 @@ class Verdicts:
             # The edge to Locust, which would swallow it.
             logger.exception("no verdict could be computed; see %s", run.book.folder.path)
             return
-        self._unseen = self.last = (judgement, run.book.folder)
+        folder = run.book.folder
+        self.last = (judgement, folder)
         self._exit_codes[-1] = judgement.exit_code
         self._set_exit_code()
-        if not parsed_options(self._environment).headless:
-            self.show()
+        _write_junit(folder, judgement)
+        if self._is_headless:
+            # Printed last, when all of its files are there.
+            self._unseen = (judgement, self._closing.begin(folder))
+        else:
+            self._console.verdict(judgement, folder)
+            self._closing.begin(folder)
 
     @property
     def exit_code(self) -> int:
@@ -64,8 +76,17 @@ class Verdicts:
     def _set_exit_code(self) -> None:
         self._environment.process_exit_code = self.exit_code
 
-    def show(self) -> None:
-        """Print the last verdict once."""
+    def close(self) -> None:
+        """Wait until every run's report is written and the run is sealed; print what is unseen."""
+        self._closing.finish()
         unseen, self._unseen = self._unseen, None
         if unseen is not None:
-            self._console.verdict(*unseen)
+            judgement, closed = unseen
+            self._console.verdict(judgement, closed.folder, closed.lines())
+
+
+def _write_junit(folder: RunFolder, judgement: Judgement) -> None:
+    try:
+        folder.write_junit(junit(judgement, folder.run_id))
+    except ResultsError as error:
+        logger.error("junit.xml is missing: %s", error)
