@@ -13,6 +13,7 @@ from dataclasses import replace
 from results.arrival import ArrivalStats
 from results.audit import Audit
 from results.check_result import CheckResult, Status, compared, holds, inconclusive
+from results.confidence import near_its_limit
 from results.criterion import Check, FigureCriterion
 from results.expansion import EACH_FAULT, EACH_RECOVERY
 from results.fault_check import NEVER_FIRED, evaluate_faults
@@ -94,7 +95,9 @@ def _unsent(check: Check, stats: WindowStats) -> CheckResult:
     share = None if arrived is None else arrived.missing_share
     if arrived is None or share is None:
         return inconclusive(check, "no arrival was planned")
-    result = compared(check, share, arrived.planned)
+    result = near_its_limit(
+        compared(check, share, arrived.planned), arrived.missing, arrived.planned
+    )
     without = (arrived.missing - arrived.made_by_generator) / arrived.planned
     return _excused(result, arrived, holds(check, without))
 
@@ -114,7 +117,8 @@ def _error_rate(check: Check, stats: EndpointStats) -> CheckResult:
         return inconclusive(check, "no request ended")
     result = compared(check, rate, stats.ended)
     firm = not holds(check, stats.node_made_errors / stats.ended)
-    return replace(result, firm=firm and result.status is Status.FAIL)
+    result = replace(result, firm=firm and result.status is Status.FAIL)
+    return near_its_limit(result, stats.failed, stats.ended)
 
 
 def _errors(check: Check, stats: EndpointStats) -> CheckResult:
@@ -138,7 +142,8 @@ def _availability(check: Check, stats: WindowStats) -> CheckResult:
         return compared(check, 0.0, _sent(check, stats), why)
     result = compared(check, 1 - endpoint.failed / endpoint.ended, endpoint.ended)
     firm = not holds(check, 1 - endpoint.node_made_errors / endpoint.ended)
-    return replace(result, firm=firm and result.status is Status.FAIL)
+    result = replace(result, firm=firm and result.status is Status.FAIL)
+    return near_its_limit(result, endpoint.ended - endpoint.failed, endpoint.ended)
 
 
 def _sent(check: Check, stats: WindowStats) -> int:

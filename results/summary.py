@@ -16,7 +16,7 @@ from rich.text import Text
 from results.arrival import ArrivalsNow
 from results.evaluation import CheckResult, Status
 from results.finding import Finding, unfit_s
-from results.measure import Measure, formatted, number
+from results.measure import OF_FAULTS, OF_WRITES, Measure, formatted, number
 from results.scrape import (
     COMMIT_MS,
     CPU_PERCENT,
@@ -46,7 +46,7 @@ _ABOUT = {
     Measure.FIGURE: "-",
     Measure.RATIO: "-",
 }
-"""What stands for the endpoint of a check that names none, where that is not all of them."""
+"""Of measures that are not about all endpoints."""
 
 _MOST_REASONS = 12
 
@@ -123,6 +123,11 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
     """Whatever there is something to show of."""
     if judgement.results:
         yield _check_table(judgement.results)
+        if any(result.interval is not None for result in judgement.results):
+            yield Text(
+                "95 % interval: where the true share lies, if the limit is in it; reasons and "
+                "verdict.json say how many more requests would settle it."
+            )
     if judgement.windows:
         yield _window_table(judgement.windows, judgement.findings)
         corrected = (
@@ -180,18 +185,32 @@ def _headline(judgement: Judgement) -> Text:
 
 
 def _check_table(results: tuple[CheckResult, ...]) -> Table:
-    table = _table(left=("status", "check", "window", "endpoint"), right=("value", "samples"))
+    has_interval = any(result.interval is not None for result in results)
+    numbers = ("value", "95 % interval", "samples") if has_interval else ("value", "samples")
+    table = _table(left=("status", "check", "window", "endpoint"), right=numbers)
     for result in results:
         check = result.check
+        cells = [formatted(check.measure, result.value), f"{result.samples:,}"]
+        if has_interval:
+            ends = [formatted(check.measure, end) for end in result.interval or ()]
+            cells.insert(1, " to ".join(ends) or "-")
         table.add_row(
             _status(result.status),
             Text(check.comparison),
             Text(check.window),
-            Text(check.endpoint or _ABOUT.get(check.measure, "all")),
-            formatted(check.measure, result.value),
-            f"{result.samples:,}",
+            Text(check.endpoint or _about(check.measure)),
+            *cells,
         )
     return table
+
+
+def _about(measure: Measure) -> str:
+    """What stands for the endpoint of a check that names none."""
+    if measure in OF_WRITES:
+        return "writes"
+    if measure in OF_FAULTS:
+        return "faults"
+    return _ABOUT.get(measure, "all")
 
 
 def _window_table(windows: tuple[WindowStats, ...], findings: Sequence[Finding]) -> Table:

@@ -161,6 +161,7 @@ def as_document(judgement: Judgement) -> dict[str, object]:
             }
             for window, nodes in judgement.target.items()
         },
+        **_faults_document(judgement),
         "audit": audit_document(judgement.audit, [stats.window for stats in judgement.windows]),
     }
 
@@ -173,6 +174,7 @@ def _check_document(result: CheckResult) -> dict[str, object]:
         "endpoint": result.check.endpoint,
         "window": result.check.window,
         "value": result.value,
+        "interval": None if result.interval is None else list(result.interval),
         "limit": result.check.limit,
         "samples": result.samples,
         "status": result.status.value,
@@ -196,6 +198,34 @@ def _window_document(stats: WindowStats, findings: Sequence[Finding]) -> dict[st
             {"code": code, "source": mark.source, "from_s": mark.from_s, "to_s": mark.to_s}
             for code, mark in touching(findings, stats.window.intervals)
         ],
+    }
+
+
+def _faults_document(judgement: Judgement) -> dict[str, object]:
+    """Absent where there was none."""
+    if not judgement.impacts:
+        return {}
+    windows = {stats.window.name for stats in judgement.windows}
+    return {
+        "faults": [
+            {
+                "id": impact.fault.id,
+                "kind": impact.fault.kind,
+                "node": impact.fault.node,
+                "began_s": impact.fault.began_s,
+                "healed_s": impact.fault.healed_s,
+                "windows": [
+                    name
+                    for name in (f"fault:{impact.fault.id}", f"recovery:{impact.fault.id}")
+                    if name in windows
+                ],
+                "detect_s": impact.detect_s,
+                "recover_s": impact.recover_s,
+                "budget_burnt": impact.budget_burnt,
+                "requests_lost": impact.requests_lost,
+            }
+            for impact in judgement.impacts
+        ]
     }
 
 
@@ -231,6 +261,7 @@ def _endpoint_document(stats: EndpointStats) -> dict[str, object]:
         "started": stats.started,
         "cancelled": stats.cancelled,
         "errors": dict(stats.errors),
+        "errors_by_status": {str(status): n for status, n in stats.statuses.items()},
         "error_rate": stats.error_rate,
         "bytes_received": stats.bytes_received,
         "raw_ms": _latency_document(stats.raw),

@@ -472,12 +472,15 @@ def test_the_document_has_the_fixed_keys_and_is_json() -> None:
     assert list(read["checks"][0]) == [
         "id",
         "expression",
+        "measure",
         "endpoint",
         "window",
         "value",
+        "interval",
         "limit",
         "samples",
         "status",
+        "reason",
     ]
     assert [w["name"] for w in read["windows"]] == [
         "run",
