@@ -125,8 +125,8 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
         yield _check_table(judgement.results)
         if any(result.interval is not None for result in judgement.results):
             yield Text(
-                "95 % interval: where the true share lies, if the limit is in it; reasons and "
-                "verdict.json say how many more requests would settle it."
+                "95 % interval: where the true share lies, shown where the limit is in it.\n"
+                "verdict.json says how many more requests would settle it."
             )
     if judgement.windows:
         yield _window_table(judgement.windows, judgement.findings)
