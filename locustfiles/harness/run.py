@@ -12,14 +12,23 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gevent
-from locust.runners import LocalRunner, MasterRunner
+from locust.runners import (
+    STATE_CLEANUP,
+    STATE_STOPPED,
+    STATE_STOPPING,
+    LocalRunner,
+    MasterRunner,
+)
 
+from locustfiles.harness.audit.auditing import Progress
+from locustfiles.harness.audit.run_audit import RunAudit
 from locustfiles.harness.course import Course
 from locustfiles.harness.distribution.attendance_notes import AttendanceNotes
 from locustfiles.harness.distribution.roll import WorkerRoll
 from locustfiles.harness.distribution.worker import source_of
 from locustfiles.harness.health.master_health import MasterHealth
 from locustfiles.harness.load_side import LoadSide
+from locustfiles.harness.options import parsed_options
 from locustfiles.harness.run_book import Moment, RunBook
 
 WATCH_PHASE_S = 0.75
@@ -53,6 +62,7 @@ class Run:
 
     def note_interrupt(self, *, by_person: bool) -> None:
         """An interrupt came. A run that is being ended is ABORTED: it waits no longer.
+    _is_ended_by_check: bool = field(default=False, init=False)
 
         So is one without a plan that goes on, but for one that a person ends as it was begun:
         without any end.
@@ -130,14 +140,34 @@ class Run:
 
     def _end_where_a_check_broke(self) -> None:
         """The plan ends there, and the run as it does at any plan's end."""
-        found, shape = self.book.limit_found(), self.course.shape
-        # The last stair may break while its users leave: then the plan is over.
-        if found is None or shape is None or shape.elapsed_s() >= shape.ends_s:
+        why = self.book.limit_found()
+        if self._is_over:
+            # The last stair may break while its users leave.
             return
-        ends_s = self.book.plan_ends(shape.end_now())
+        why = why or self.book.broken_check()
+        if why is None:
+            return
+        self._is_ended_by_check = True
+        logger.warning("%s: the %s ends here", why, "run" if self.course.shape is None else "plan")
+        if self.course.shape is None:
+            self._end_without_plan()
+            return
+        ends_s = self.book.plan_ends(self.course.shape.end_now())
         if self.end_arrivals is not None:
             self.end_arrivals(int(ends_s * 1e6))
-        logger.info("%s: the plan ends here", found)
+
+    @property
+    def _is_over(self) -> bool:
+        shape = self.course.shape
+        is_stopping = self.runner.state in (STATE_STOPPING, STATE_STOPPED, STATE_CLEANUP)
+        is_past = shape is not None and shape.elapsed_s() >= shape.ends_s
+        return self._is_ended_by_check or self.is_ending or is_stopping or is_past
+
+    def _end_without_plan(self) -> None:
+        """As Locust itself ends a run when its time is over; in a greenlet that outlives this one,
+        which the run's end kills."""
+        is_headless = parsed_options(self.runner.environment).headless
+        gevent.spawn(self.runner.quit if is_headless else self.runner.stop)
 
     def _asked_users(self) -> int | None:
         """What the shape's latest tick, or a person, has asked for."""

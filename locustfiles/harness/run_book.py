@@ -24,6 +24,7 @@ from typing import Any
 from locustfiles.harness import note_book
 from locustfiles.harness.arrivals.arrivals_so_far import ArrivalsSoFar
 from locustfiles.harness.ledger_book import LedgerBook
+from results.abort import CHECK_ABORTED, aborts_of
 from results.arrival import ArrivalsNow
 from results.check import Check
 from results.errors import ResultsError, TimelineError
@@ -97,6 +98,7 @@ class RunBook:
         self._fixed_users = fixed_users
         self._stress = stress
         self._is_limit_told = False
+        self._aborts = aborts_of(checks, plan, ad_hoc=header.ad_hoc)
         self._plan_ends_s: float | None = None
         self._arrivals = ArrivalsSoFar() if plan is not None and plan.arrivals else None
         self._ended_by_second: dict[int, int] = {}
@@ -121,6 +123,7 @@ class RunBook:
             self._write(self._timeline.second, second)
             if self._stress is not None:
                 self._stress.take(second)
+            self._aborts.take(second)
         elif kind == "health":
             health = Health(report["t_s"], report["source"], report["values"])
             self._health(health)
@@ -215,6 +218,17 @@ class RunBook:
 
     def plan_ends(self, at_s: float) -> float:
         """The plan ends in that second, before its end; returns the moment, a whole second."""
+    def broken_check(self) -> str | None:
+        """The first check with `abort` that is broken; to be asked once a second until there is one
+        or nobody could end the run for it any more. The timeline has it from then on."""
+        elapsed_s = self._elapsed_s()
+        broken = self._aborts.step(elapsed_s)
+        if broken is None:
+            return None
+        note = Annotation(round(elapsed_s, 3), CHECK_ABORTED, broken.annotation_text)
+        self._write(self._timeline.annotation, note)
+        return broken.text
+
         self._plan_ends_s = float(math.ceil(at_s))
         return self._plan_ends_s
 

@@ -55,6 +55,7 @@ from locustfiles.harness.unplanned import require_unplanned, users_wanted
 from locustfiles.harness.web.declared import DeclaredUsers
 from locustfiles.harness.web.web_access import require_free_port
 from locustfiles.harness.web.web_ui import attach
+from results.abort import require_abortable
 from results.check import expanded, unknown_windows
 from results.errors import ResultsError
 from results.measure import Measure
@@ -133,6 +134,7 @@ class Harness:
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
         _require_declared(self._scenario, environment)
+        _require_abortable(self._scenario)
         if shape is not None:
             self._require_no_changes(environment, web_ui)
             _require_sound_checks(self._scenario, shape)
@@ -309,6 +311,15 @@ def _require_declared(scenario: Scenario, environment: Environment) -> None:
             f"{scenario.id} has a profile of users, but each of its classes has a fixed_count: "
             "leave it out of the class that the profile is for, or plan steady(0, …)"
         )
+
+
+def _require_abortable(scenario: Scenario) -> None:
+    """Raises BadConfiguration for checks that say abort and could never end a run."""
+    for check in scenario.checks:
+        try:
+            require_abortable(check)
+        except ValueError as error:
+            raise BadConfiguration(f"{scenario.id}: {error}") from None
 
 
 def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
