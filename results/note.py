@@ -46,8 +46,8 @@ def sound_note(t_s: float, text: str, label: str) -> Annotation:
         )
     if label in RESERVED or label.startswith("worker_"):
         raise ValueError(f"the label {label!r} is the suite's own: use another, such as 'note'")
-    # Cut twice: a text of megabytes is not looked through, and an escape is longer than its sign.
-    plain = printable(redacted_text(text[: LONGEST_TEXT + 1]), LONGEST_TEXT)
+    # A text of megabytes is not looked through, and an escape is longer than what it stands for.
+    plain = printable(redacted_text(text[: 4 * LONGEST_TEXT]), LONGEST_TEXT)
     return Annotation(t_s, label, printable(plain, LONGEST_TEXT))
 
 

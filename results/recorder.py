@@ -27,6 +27,8 @@ from results.figure import (
     validated_value,
 )
 from results.histogram import EncodedHistogram, Histogram
+from results.printable import printable
+from results.redaction import redacted_url
 from results.sample import Outcome, Sample
 from results.second import EndpointSecond, NodeSecond, SecondReport
 
@@ -41,6 +43,12 @@ MAX_ENDPOINTS = 500
 """Names are route templates, of which a service has dozens. Names made of raw URLs would cost
 0.5 ms each in every second, so whatever comes after these is counted under one name."""
 
+MAX_ALIASES = 2_000
+"""Names as they were given whose shown form is remembered: one with a token in it may be another in
+every request, and is then looked through each time."""
+
+LONGEST_NAME = 500
+
 FURTHER_ENDPOINTS = "(further endpoints)"
 
 _SECOND_US = 1_000_000
@@ -49,7 +57,16 @@ _SECOND_US = 1_000_000
 class _Cell:
     """One endpoint in one second, still as lists."""
 
-    __slots__ = ("bytes", "cancelled", "corrected", "errors", "excess", "raw", "started")
+    __slots__ = (
+        "bytes",
+        "cancelled",
+        "corrected",
+        "errors",
+        "excess",
+        "raw",
+        "started",
+        "statuses",
+    )
 
     def __init__(self) -> None:
         self.raw: list[int] = []
@@ -57,6 +74,7 @@ class _Cell:
         self.corrected: list[int] = []
         self.errors: dict[str, int] = {}
         self.started: dict[int, int] = {}
+        self.statuses: dict[int, int] = {}
         self.cancelled = 0
         self.bytes = 0
 
@@ -100,7 +118,9 @@ class Recorder:
         self._origin_us = origin_us
         self._max_pending = max_pending_samples
         self._slice = slice_samples
-        self._names: set[str] = set()
+        self._shown: dict[str, str] = {}
+        self._endpoint_names: set[str] = set()
+        self._node_names: dict[str, str] = {}
         self._figure_names: set[str] = set()
         self._open: _Bin | None = None
         self._late: dict[int, _Bin] = {}
@@ -113,7 +133,7 @@ class Recorder:
 
         Its corrected latency is never below its raw one, whatever start was intended.
         """
-        name, intended_us, start_us, end_us, outcome, _, size, emulated_us, _, node, _ = sample
+        name, intended_us, start_us, end_us, outcome, status, size, emulated_us, _, node, _ = sample
         second = (end_us - self._origin_us) // _SECOND_US
         bin_ = self._open
         if bin_ is None or bin_.second != second:
@@ -136,11 +156,13 @@ class Recorder:
         cell.bytes += size
         counts = bin_.nodes.get(node)
         if counts is None:
-            counts = bin_.nodes[node] = [0, 0]
+            counts = self._new_node(bin_, node)
         counts[0] += 1
         if outcome is not Outcome.OK:
             counts[1] += 1
             cell.errors[outcome] = cell.errors.get(outcome, 0) + 1
+            if 100 <= status <= 999:
+                cell.statuses[status] = cell.statuses.get(status, 0) + 1
 
     def observe(self, name: str, value: float, at_us: int) -> None:
         """Count one figure, at a moment in microseconds since the epoch.
@@ -195,12 +217,32 @@ class Recorder:
         return name
 
     def _new_cell(self, bin_: _Bin, name: str) -> _Cell:
-        if name not in self._names:
-            if len(self._names) < MAX_ENDPOINTS:
-                self._names.add(name)
+        """The second's first of that name; and every one of a name that is shown otherwise."""
+        shown = self._shown.get(name) or self._new_name(name)
+        cell = bin_.cells.get(shown)
+        if cell is None:
+            cell = bin_.cells[shown] = _Cell()
+        return cell
+
+    def _new_name(self, name: str) -> str:
+        """Without secrets and control characters, while there is room for one more."""
+        shown = _shown(name)
+        if shown not in self._endpoint_names:
+            if len(self._endpoint_names) < MAX_ENDPOINTS:
+                self._endpoint_names.add(shown)
             else:
-                name = FURTHER_ENDPOINTS
-        return bin_.cells.setdefault(name, _Cell())
+                shown = FURTHER_ENDPOINTS
+        if len(self._shown) < MAX_ALIASES:
+            self._shown[name] = shown
+        return shown
+
+    def _new_node(self, bin_: _Bin, node: str) -> list[int]:
+        shown = self._node_names.get(node)
+        if shown is None:
+            shown = _shown(node)
+            if len(self._node_names) < MAX_ALIASES:
+                self._node_names[node] = shown
+        return bin_.nodes.setdefault(shown, [0, 0])
 
     def _bin_of(self, second: int) -> _Bin:
         current = self._open
@@ -284,6 +326,7 @@ class Recorder:
             raw=raw,
             excess=excess,
             corrected=corrected,
+            statuses=cell.statuses,
         )
 
     def _histogram(self, values_us: list[int]) -> Generator[None, None, EncodedHistogram]:
@@ -295,3 +338,10 @@ class Recorder:
         encoded = histogram.encode()
         yield
         return encoded
+
+
+def _shown(name: str) -> str:
+    """As it may be written. HTML and formulas stay text: whoever shows them escapes them."""
+    plain = printable(redacted_url(name[: 4 * LONGEST_NAME]), LONGEST_NAME)
+    # Again, since an escape is longer than what it stands for.
+    return printable(plain, LONGEST_NAME)

@@ -13,12 +13,9 @@ _SECRET_WORDS = (
     "token|secret|passw|passphrase|credential|authorization|api[-_]?key|private[-_]?key|cookie"
 )
 _SECRET = re.compile(_SECRET_WORDS, re.IGNORECASE)
-_SECRET_IN_QUERY = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*=)[^&#]*", re.IGNORECASE)
+_IN_QUERY = re.compile(r"([?&][^=&#?]*)=[^&#]*")
+_IN_TEXT = re.compile(r"(?<![\w-])([\w-]+)(=|:\s+)((?:bearer|basic)\s+)?[^\s&#]+", re.IGNORECASE)
 _USER_OF_HOST = re.compile(r"://[^/?#\s]*@")
-_NAMED_SECRET = re.compile(
-    rf"((?<![\w?&])[\w-]*(?:{_SECRET_WORDS})[\w-]*(?:=|:\s+)(?:(?:bearer|basic)\s+)?)[^\s&#]+",
-    re.IGNORECASE,
-)
 _WORD = re.compile(r"\S+")
 _DEEPEST = 20
 
@@ -57,11 +54,20 @@ def _plain(value: object, depth: int) -> object:
 def redacted_url(text: str) -> str:
     """Without the secrets of its query, and the users and passwords of its hosts."""
     if "=" in text:
-        text = _SECRET_IN_QUERY.sub(rf"\g<1>{REDACTED}", text)
+        text = _IN_QUERY.sub(_without_value, text)
     return _USER_OF_HOST.sub(f"://{REDACTED}@", text) if "@" in text else text
 
 
 def redacted_text(text: str) -> str:
     """What a person or a program says, word by word; `password=…` and `Authorization: …` too."""
-    text = _NAMED_SECRET.sub(rf"\g<1>{REDACTED}", text)
+    text = _IN_TEXT.sub(_without_named_value, text)
     return _WORD.sub(lambda word: redacted_url(word[0]), text)
+
+
+def _without_value(found: re.Match[str]) -> str:
+    return f"{found[1]}={REDACTED}" if _SECRET.search(found[1]) else found[0]
+
+
+def _without_named_value(found: re.Match[str]) -> str:
+    key, sign, scheme = found[1], found[2], found[3] or ""
+    return f"{key}{sign}{scheme}{REDACTED}" if _SECRET.search(key) else found[0]

@@ -24,6 +24,7 @@ from results.errors import TimelineError
 from results.evaluation import evaluate
 from results.fault import fault_doubts
 from results.generator import assess, worst_health
+from results.impact import Impact, impacts, recovery_doubts
 from results.ledger_doubt import ledger_doubts
 from results.ledger_store import LedgerFile
 from results.leftover import leftover_doubts
@@ -82,7 +83,8 @@ def judge_timeline(
     found = stress.findings(timeline.annotations)
     stats = cut(timeline, windows, [c.endpoint for c in checks if c.endpoint is not None])
     arrived = stats[RUN].all_arrivals
-    evaluated = _evaluated(checks, windows, stats, timeline, audit)
+    felt = impacts(timeline, checks)
+    evaluated = _evaluated(checks, windows, stats, timeline, audit, felt)
     return judge(
         evaluated.results,
         windows=list(stats.values()),
@@ -93,6 +95,7 @@ def judge_timeline(
             *missing,
             *(audit.doubts if audit is not None and not aborted else ()),
             *fault_doubts(timeline),
+            *recovery_doubts(timeline, checks),
             *_unanswered(timeline, stats[RUN]),
             *leftover_doubts(timeline, checks),
             *([] if found else not_started(arrived, checks, windows, timeline.plan)),
@@ -105,6 +108,7 @@ def judge_timeline(
         target=target_stats(timeline.target, windows),
         left_out=len(left_out),
         audit=audit,
+        impacts=felt,
     )
 
 
@@ -114,12 +118,14 @@ def _evaluated(
     stats: Mapping[str, WindowStats],
     timeline: Timeline,
     audit: Audit | None,
+    felt: Sequence[Impact],
 ) -> Settled:
     """Each check by what it looks at: whole windows, their seconds, or what ended the run."""
     rolled = evaluate_rolling(checks, {window.name: window for window in windows}, timeline)
     notes = timeline.annotations
     results = [
-        rolled.get(check.id) or stress.qualified(evaluate(check, stats, audit=audit), notes)
+        rolled.get(check.id)
+        or stress.qualified(evaluate(check, stats, audit=audit, impacts=felt), notes)
         for check in checks
     ]
     return settled(results, notes)

@@ -21,7 +21,8 @@ from results.histogram import EncodedHistogram
 class EndpointSecond:
     """One endpoint's requests that *ended* in the second, and the starts that they tell of.
 
-    `ended` counts every outcome but CANCELLED, which is counted apart. `errors` counts by outcome.
+    `ended` counts every outcome but CANCELLED, which is counted apart. `errors` counts by outcome,
+    `statuses` failed answers by their status.
     `started` maps a second to how many of these requests (CANCELLED ones too) started in it.
     `raw` is response time, `excess` response time less the emulated part (both of `ended`; the same
     object where nothing was emulated, so that nobody decodes it twice),
@@ -36,6 +37,7 @@ class EndpointSecond:
     raw: EncodedHistogram
     excess: EncodedHistogram
     corrected: EncodedHistogram | None = None
+    statuses: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def _endpoint_dict(e: EndpointSecond) -> dict[str, object]:
         # Null where nothing was emulated: each second would hold everything twice.
         "excess": None if e.excess == e.raw else _histogram_list(e.excess),
         "corrected": None if e.corrected is None else _histogram_list(e.corrected),
+        **({"statuses": [list(pair) for pair in sorted(e.statuses.items())]} if e.statuses else {}),
     }
 
 
@@ -131,9 +134,17 @@ def _endpoint(data: object, name: str) -> EndpointSecond:
         raw=raw,
         excess=raw if fields.is_null("excess") else _histogram(fields.row("excess", 5)),
         corrected=None if fields.is_null("corrected") else _histogram(fields.row("corrected", 5)),
+        statuses=_statuses(fields) if fields.has("statuses") else {},
     )
     fields.end()
     return endpoint
+
+
+def _statuses(fields: Fields) -> dict[int, int]:
+    found = fields.pairs("statuses")
+    if strange := [status for status in found if not 100 <= status <= 999]:
+        raise ValueError(f"a status of HTTP has three digits, not {strange[0]}")
+    return found
 
 
 def _node(data: object, name: str) -> NodeSecond:

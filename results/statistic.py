@@ -50,7 +50,8 @@ class Latency:
 class EndpointStats:
     """One endpoint in one window (or several together). `started` counts by start, the rest by end.
 
-    `corrected` is None when no request had an intended start.
+    `corrected` is None when no request had an intended start. `statuses` counts failed answers by
+    their status.
     """
 
     ended: int
@@ -61,10 +62,20 @@ class EndpointStats:
     raw: Latency
     excess: Latency
     corrected: Latency | None
+    statuses: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
         return sum(self.errors.values())
+
+    @property
+    def failures(self) -> str:
+        """What failed, the most first: `12 x 503, 3 x timeout`."""
+        by_status = {str(status): n for status, n in self.statuses.items() if status >= 400}
+        answered = (Outcome.HTTP_4XX, Outcome.HTTP_5XX) if by_status else ()
+        by_kind = {kind: n for kind, n in self.errors.items() if kind not in answered}
+        found = sorted((by_status | by_kind).items(), key=lambda item: -item[1])
+        return ", ".join(f"{count:,} x {what}" for what, count in found)
 
     @property
     def node_made_errors(self) -> int:
@@ -153,27 +164,34 @@ class _Sums:
     def __init__(self) -> None:
         self.ended = self.started = self.cancelled = self.bytes = 0
         self.errors: dict[str, int] = {}
+        self.statuses: dict[int, int] = {}
         self.raw: Histogram | None = None
         self.excess: Histogram | None = None
         self.corrected: Histogram | None = None
 
     def add_second(self, second: EndpointSecond) -> None:
-        self._count(second.ended, second.cancelled, second.bytes_received, second.errors)
+        self._count(second.ended, second.cancelled, second.bytes_received)
+        self._count_errors(second.errors, second.statuses)
         raw = _decoded(second.raw)
         excess = raw if second.excess is second.raw else _decoded(second.excess)
         self.raw = _joined(self.raw, raw)
         self.excess = _joined(self.excess, excess)
         self.corrected = _joined(self.corrected, _decoded(second.corrected))
 
-    def _count(self, ended: int, cancelled: int, size: int, errors: Mapping[str, int]) -> None:
+    def _count(self, ended: int, cancelled: int, size: int) -> None:
         self.ended += ended
         self.cancelled += cancelled
         self.bytes += size
+
+    def _count_errors(self, errors: Mapping[str, int], statuses: Mapping[int, int]) -> None:
         for kind, count in errors.items():
             self.errors[kind] = self.errors.get(kind, 0) + count
+        for status, count in statuses.items():
+            self.statuses[status] = self.statuses.get(status, 0) + count
 
     def add(self, other: _Sums) -> None:
-        self._count(other.ended, other.cancelled, other.bytes, other.errors)
+        self._count(other.ended, other.cancelled, other.bytes)
+        self._count_errors(other.errors, other.statuses)
         self.started += other.started
         self.raw = _joined(self.raw, other.raw)
         self.excess = _joined(self.excess, other.excess)
@@ -189,6 +207,7 @@ class _Sums:
             latency_of(self.raw),
             latency_of(self.excess),
             None if self.corrected is None else latency_of(self.corrected),
+            dict(sorted(self.statuses.items())),
         )
 
 

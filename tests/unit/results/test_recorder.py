@@ -7,7 +7,13 @@ import json
 import pytest
 
 from results.histogram import Histogram
-from results.recorder import FURTHER_ENDPOINTS, MAX_ENDPOINTS, Recorder
+from results.recorder import (
+    FURTHER_ENDPOINTS,
+    LONGEST_NAME,
+    MAX_ALIASES,
+    MAX_ENDPOINTS,
+    Recorder,
+)
 from results.sample import Outcome, Sample
 from results.second import SecondReport
 
@@ -272,3 +278,68 @@ def test_a_wrong_report_names_the_field(change: dict[str, object], message: str)
 def test_a_report_that_is_no_object_is_refused() -> None:
     with pytest.raises(ValueError, match="object"):
         SecondReport.from_dict([1, 2])
+
+
+def answered(status: int, outcome: Outcome = Outcome.HTTP_5XX) -> Sample:
+    return sample(0, 0.1, outcome=outcome)._replace(status=status)
+
+
+def test_failed_answers_are_counted_by_status() -> None:
+    _, reports = recorded(
+        answered(503),
+        answered(503),
+        answered(500),
+        answered(404, Outcome.HTTP_4XX),
+        answered(200, Outcome.CHECK),
+        answered(200, Outcome.OK),
+        answered(0, Outcome.TIMEOUT),
+        answered(200, Outcome.CANCELLED),
+    )
+    (endpoint,) = reports[0].endpoints.values()
+    assert endpoint.statuses == {503: 2, 500: 1, 404: 1, 200: 1}
+    assert SecondReport.from_dict(json.loads(json.dumps(reports[0].as_dict()))) == reports[0]
+
+
+def test_a_second_without_failures_says_nothing_of_statuses() -> None:
+    _, reports = recorded(answered(200, Outcome.OK), answered(0, Outcome.TIMEOUT))
+    assert "statuses" not in json.dumps(reports[0].as_dict())
+
+
+def test_a_status_that_is_none_is_an_error_and_no_reader_refuses_the_timeline_for_it() -> None:
+    _, reports = recorded(answered(7), answered(-1), answered(100_000))
+    (endpoint,) = reports[0].endpoints.values()
+    assert (endpoint.errors, endpoint.statuses) == ({"http_5xx": 3}, {})
+    document = json.loads(json.dumps(reports[0].as_dict()))
+    document["endpoints"]["GET /a"]["statuses"] = [[42, 1]]
+    with pytest.raises(ValueError, match="three digits, not 42"):
+        SecondReport.from_dict(document)
+
+
+def test_names_and_nodes_lose_their_secrets_and_control_characters() -> None:
+    _, reports = recorded(
+        sample(0, 0.1, name="GET /x?api_key=s3cret-1", node="http://u:s3cret@h:1"),
+        sample(0, 0.1, name="GET /x?api_key=s3cret-2", node="http://v:s3cret@h:1"),
+        sample(0, 0.1, name="GET \x1b[31m\n\u202e"),
+    )
+    assert {name: e.ended for name, e in reports[0].endpoints.items()} == {
+        "GET /x?api_key=***": 2,
+        "GET \\x1b[31m\\x0a\\u202e": 1,
+    }
+    assert reports[0].nodes["http://***@h:1"].ended == 2
+
+
+def test_names_that_look_like_html_or_formulas_stay_as_they_are() -> None:
+    names = ["<script>alert(1)</script>", "=1+1", "GET /käse/☃", "+", "@x"]
+    _, reports = recorded(*(sample(0, 0.1, name=name) for name in names))
+    assert list(reports[0].endpoints) == names
+
+
+def test_names_of_any_length_and_number_cost_bounded_memory() -> None:
+    recorder, reports = recorded(
+        sample(0, 0.1, name="x" * 1_000_000),
+        *(sample(0, 0.1, name=f"GET /x?token={n}") for n in range(MAX_ALIASES + 100)),
+        sample(0, 0.1, name="GET /x?token=last"),
+    )
+    assert reports[0].endpoints["GET /x?token=***"].ended == MAX_ALIASES + 101
+    assert max(map(len, reports[0].endpoints)) == LONGEST_NAME
+    assert len(recorder._shown) == MAX_ALIASES
