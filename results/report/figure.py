@@ -27,7 +27,7 @@ that days count from 1."""
 _DAY_S = 86_400
 
 _DIGITS = 4
-_PHASE_COLOURS = ("#64748b", "#2563eb", "#7c3aed", "#0d9488", "#b45309", "#be185d")
+_PHASE_COLOURS = ("#64748b", "#2563eb", "#7c3aed", "#0f766e", "#b45309", "#be185d")
 _FAULT_COLOUR = "#dc2626"
 _RECOVERY_COLOUR = "#f59e0b"
 
@@ -57,10 +57,11 @@ class Curve:
 @dataclass(frozen=True, slots=True)
 class Pane:
     """Curves over one scale. `stacked` ones lie on top of each other; `logarithmic` panes can be
-    switched, and begin so when it helps."""
+    switched, and begin so when it helps. `unit` follows a value that is pointed at."""
 
     title: str
     curves: tuple[Curve, ...]
+    unit: str = ""
     height_px: int = 150
     stacked: bool = False
     logarithmic: bool = False
@@ -72,6 +73,10 @@ class BandKind(StrEnum):
     RECOVERY = "recovery"
 
 
+_INK = {BandKind.PHASE: "#ffffff", BandKind.FAULT: "#ffffff", BandKind.RECOVERY: "#3b2d0b"}
+"""Of a band's name on its colour: at least 4.5 to 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Band:
     """A time that is shaded in every pane, and named in the lane above them."""
@@ -80,6 +85,7 @@ class Band:
     name: str
     start_s: float
     end_s: float
+    short_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,7 @@ def _traces(pane: Pane, n: int, sketch: Sketch) -> list[dict[str, object]]:
             "yaxis": f"y{n}",
             "legend": f"legend{n}",
             "line": {"color": curve.colour, "width": 1.5, "dash": curve.dash},
-            "hovertemplate": "%{y:,.4~r}",
+            "hovertemplate": f"%{{y:,.4~r}}{pane.unit}",
             "connectgaps": False,
         }
         if pane.stacked:
@@ -283,10 +289,12 @@ def _named_band(band: Band, row: int, sketch: Sketch) -> dict[str, object]:
         "y0": row - 0.42,
         "y1": row + 0.42,
         "fillcolor": _colour(band, sketch.bands),
-        "opacity": 0.55 if band.kind is BandKind.RECOVERY else 0.9,
+        "opacity": 0.7 if band.kind is BandKind.RECOVERY else 1,
         "line": {"width": 0},
         "layer": "between",
-        "label": {"text": for_plot(band.name, 24), "font": {"color": "#ffffff", "size": 11}},
+        # The longest that fits: the script measures.
+        "names": [for_plot(name, 24) for name in dict.fromkeys((band.name, band.short_name))],
+        "label": {"font": {"color": _INK[band.kind], "size": 11}},
     }
 
 
@@ -343,7 +351,7 @@ def _pointer(sketch: Sketch, rows: int) -> dict[str, object]:
     seconds = range(sketch.start, max(sketch.start + 1, math.ceil(sketch.end_s)), step)
     names = [
         " · ".join(
-            for_plot(band.name if band.kind is BandKind.PHASE else f"{band.kind} {band.name}", 60)
+            for_plot(f"fault {band.name}" if band.kind is BandKind.FAULT else band.name, 60)
             for band in sketch.bands
             if band.start_s <= second + 0.5 < band.end_s
         )

@@ -129,8 +129,9 @@ def check_table(record: Record) -> Table | None:
     if not results:
         return None
     has_interval = any(len(result.figures("interval")) == 2 for result in results)
+    has_endpoint = any(result.text("endpoint") for result in results)
     columns = (
-        *words("Status", "Check", "Endpoint", "Window"),
+        *words("Status", "Check", *(["Endpoint"] if has_endpoint else []), "Window"),
         Column("Value", numeric=True),
         *(
             [Column("95 % interval", "what chance alone could have made of it", numeric=True)]
@@ -139,11 +140,11 @@ def check_table(record: Record) -> Table | None:
         ),
         *numbers("Samples"),
     )
-    rows = tuple(_check_row(result, has_interval) for result in results)
+    rows = tuple(_check_row(result, has_endpoint, has_interval) for result in results)
     return Table("Checks: what was asked for, and what was measured", columns, rows)
 
 
-def _check_row(result: Document, has_interval: bool) -> tuple[Cell, ...]:
+def _check_row(result: Document, has_endpoint: bool, has_interval: bool) -> tuple[Cell, ...]:
     status = result.text("status")
     value = _value(result, result.number("value"))
     interval = result.figures("interval")
@@ -151,7 +152,7 @@ def _check_row(result: Document, has_interval: bool) -> tuple[Cell, ...]:
     return (
         Cell(f"{MARK.get(status, '')} {status}".strip(), None, TONE.get(status, "")),
         Cell(result.text("expression") or result.text("id")),
-        text(result.text("endpoint") or "all"),
+        *([text(result.text("endpoint") or "all")] if has_endpoint else []),
         text(result.text("window")),
         Cell(value, result.number("value"), hint=result.text("reason")),
         *([text(within)] if has_interval else []),

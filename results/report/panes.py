@@ -67,7 +67,7 @@ def _requests(timeline: Timeline, series: Series) -> Pane:
     if any(series.planned_starts):
         planned = Curve(f"planned{whose}", series.planned_starts, GREY, "dash", Thinning.MEAN)
         curves.insert(0, planned)
-    return Pane("Requests per second", tuple(curves), 170)
+    return Pane("Requests per second", tuple(curves), "/s", 170)
 
 
 def _users(series: Series) -> list[Pane]:
@@ -80,7 +80,7 @@ def _users(series: Series) -> list[Pane]:
         )
         if any(values)
     ]
-    return [Pane("Users", tuple(curves), 120)] if curves else []
+    return [Pane("Users", tuple(curves), " users", 120)] if curves else []
 
 
 def _held(values: Sequence[float | None]) -> list[float | None]:
@@ -102,6 +102,7 @@ def _arrivals(arrivals: ArrivalSeries) -> Pane:
             Curve("started", arrivals.started, GREEN, thinning=Thinning.MEAN),
             Curve("unsent", arrivals.unsent, RED),
         ),
+        " arrivals/s",
         120,
     )
 
@@ -116,7 +117,7 @@ def _latency(series: Series) -> Pane:
         curves.append(Curve("excess p99", series.excess.p99_ms, GREEN, "dot"))
     if series.corrected is not None:
         curves.append(Curve("corrected p99", series.corrected.p99_ms, VIOLET, "dash"))
-    return Pane("Response time in ms", tuple(curves), 210, logarithmic=True)
+    return Pane("Response time in ms", tuple(curves), " ms", 210, logarithmic=True)
 
 
 def _differ(one: LatencySeries, other: LatencySeries) -> bool:
@@ -129,7 +130,7 @@ def _errors(series: Series) -> list[Pane]:
         for kind, counts in series.errors.items()
         if any(counts)
     )
-    return [Pane("Errors per second", curves, 120, stacked=True)] if curves else []
+    return [Pane("Errors per second", curves, "/s", 120, stacked=True)] if curves else []
 
 
 def _target(samples: Sequence[TargetSample], seconds: range) -> list[Pane]:
@@ -137,10 +138,10 @@ def _target(samples: Sequence[TargetSample], seconds: range) -> list[Pane]:
     nodes = sorted({sample.node for sample in samples})[:MOST_NODES]
     colours = {node: NODE_COLOURS[n % len(NODE_COLOURS)] for n, node in enumerate(nodes)}
     found = []
-    for value, title in (
-        (CPU_PERCENT, "Target: CPU in % of a core"),
-        (QUEUE_EVENTS, "Target: events in the writer's queue"),
-        (COMMIT_MS, "Target: commit in ms"),
+    for value, title, unit in (
+        (CPU_PERCENT, "Target: CPU in % of a core", " % CPU"),
+        (QUEUE_EVENTS, "Target: events in the writer's queue", " in queue"),
+        (COMMIT_MS, "Target: commit in ms", " ms commit"),
     ):
         curves = tuple(
             Curve(node, column, colours[node])
@@ -148,7 +149,7 @@ def _target(samples: Sequence[TargetSample], seconds: range) -> list[Pane]:
             if node in colours
         )
         if any(any(curve.values) for curve in curves):
-            found.append(Pane(title, curves, SMALL_PX))
+            found.append(Pane(title, curves, unit, SMALL_PX))
     return found
 
 
@@ -176,7 +177,10 @@ def _faults(timeline: Timeline, end_s: float) -> list[Band]:
         fault = span.fault
         whom = f" {fault.node}" if fault.node else ""
         name = f"{fault.kind}{whom}"
-        found.append(Band(BandKind.FAULT, name, span.start_s, min(span.end_s, end_s)))
+        band = Band(BandKind.FAULT, name, span.start_s, min(span.end_s, end_s), fault.kind)
+        found.append(band)
         if span.recovery is not None:
-            recoveries[span.recovery] = Band(BandKind.RECOVERY, f"after {name}", *span.recovery)
+            recoveries[span.recovery] = Band(
+                BandKind.RECOVERY, f"after {name}", *span.recovery, f"after {fault.kind}"
+            )
     return [*found, *recoveries.values()]

@@ -16,6 +16,9 @@ NOTHING = "-"
 """Where there is no number: nothing was measured, which is not 0."""
 
 
+_SHORT_NAME = 12
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """`value` is what the column is sorted by when it is a number; `tone` a class of the style.
@@ -49,6 +52,11 @@ class Table:
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows), self.caption
+
+    @property
+    def has_long_names(self) -> bool:
+        """Whether the first column needs room: a table that is as wide as its page breaks words."""
+        return any(len(row[0].text) > _SHORT_NAME for row in self.rows)
 
 
 def words(*names: str) -> tuple[Column, ...]:

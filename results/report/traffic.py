@@ -51,10 +51,10 @@ _CORRECTED = "from the intended start, so that requests which were held back cou
 
 @dataclass(frozen=True, slots=True)
 class EndpointTables:
-    """`whole` is the run's; `parts` those of the other windows, by their names."""
+    """`whole` is the run's, `parts` those of the other windows."""
 
     whole: Table | None
-    parts: tuple[tuple[str, Table], ...]
+    parts: tuple[Table, ...]
 
 
 def windows(record: Record) -> list[Document]:
@@ -124,7 +124,7 @@ def endpoint_tables(record: Record) -> EndpointTables:
         if name == RUN:
             whole = table
         elif table is not None:
-            parts.append((name, table))
+            parts.append(table)
     return EndpointTables(whole, tuple(parts))
 
 

@@ -75,7 +75,7 @@ function fitLabels(layout, width) {
   const [from, to] = layout.xaxis.range.map(Number);
   for (const shape of layout.shapes) {
     const room = ((shape.x1 - shape.x0) / (to - from)) * width;
-    if (shape.label && room < 7 * shape.label.text.length) delete shape.label;
+    if (shape.names) shape.label.text = shape.names.find((name) => 6.5 * name.length < room) ?? "";
   }
 }
 
