@@ -20,8 +20,6 @@ from locust.runners import (
     MasterRunner,
 )
 
-from locustfiles.harness.audit.auditing import Progress
-from locustfiles.harness.audit.run_audit import RunAudit
 from locustfiles.harness.course import Course
 from locustfiles.harness.distribution.attendance_notes import AttendanceNotes
 from locustfiles.harness.distribution.roll import WorkerRoll

@@ -97,8 +97,8 @@ class RunBook:
         self._elapsed_s = elapsed_s
         self._fixed_users = fixed_users
         self._stress = stress
-        self._is_limit_told = False
         self._aborts = aborts_of(checks, plan, ad_hoc=header.ad_hoc)
+        self._is_limit_told = False
         self._plan_ends_s: float | None = None
         self._arrivals = ArrivalsSoFar() if plan is not None and plan.arrivals else None
         self._ended_by_second: dict[int, int] = {}
@@ -121,9 +121,9 @@ class RunBook:
             second = SecondReport.from_dict(report)
             self._count(second)
             self._write(self._timeline.second, second)
+            self._aborts.take(second)
             if self._stress is not None:
                 self._stress.take(second)
-            self._aborts.take(second)
         elif kind == "health":
             health = Health(report["t_s"], report["source"], report["values"])
             self._health(health)
@@ -216,8 +216,6 @@ class RunBook:
         self._is_limit_told = True
         return found.text
 
-    def plan_ends(self, at_s: float) -> float:
-        """The plan ends in that second, before its end; returns the moment, a whole second."""
     def broken_check(self) -> str | None:
         """The first check with `abort` that is broken; to be asked once a second until there is one
         or nobody could end the run for it any more. The timeline has it from then on."""
@@ -229,6 +227,8 @@ class RunBook:
         self._write(self._timeline.annotation, note)
         return broken.text
 
+    def plan_ends(self, at_s: float) -> float:
+        """The plan ends in that second, before its end; returns the moment, a whole second."""
         self._plan_ends_s = float(math.ceil(at_s))
         return self._plan_ends_s
 
