@@ -17,6 +17,7 @@ from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target.target import Node
 from results.check import scaled_counts
 from results.run_folder import RunFolder
+from results.slo import Slo
 from results.timeline import Header
 
 
@@ -28,6 +29,7 @@ def write_manifest(
     nodes: Sequence[Node],
     users: Sequence[type[User]],
     is_ad_hoc: bool,
+    slo: Slo | None = None,
 ) -> None:
     """`facts` are those of the process, gathered before its first run."""
     of_this_run = {
@@ -37,6 +39,8 @@ def write_manifest(
         "ad_hoc": is_ad_hoc,
         "users": sorted(one.__name__ for one in users),
     }
+    if slo is not None:
+        of_this_run["slo"] = {"path": slo.path, "sha256": slo.sha256}
     folder.write_manifest(dict(facts) | of_this_run)
 
 

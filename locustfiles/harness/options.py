@@ -41,7 +41,7 @@ class Options:
     """What the user asked for, validated. `nodes` is empty unless a target was named.
 
     `target_metrics` are whole URLs of Prometheus text, one per host and port. `allow_target` are
-    hosts beyond this machine and private networks that may be loaded.
+    hosts beyond this machine and private networks that may be loaded. `slo` names a file of checks.
     """
 
     nodes: tuple[str, ...]
@@ -53,6 +53,7 @@ class Options:
     results_dir: str
     target_metrics: tuple[str, ...] = ()
     allow_target: tuple[str, ...] = ()
+    slo: str | None = None
 
     @classmethod
     def of(cls, environment: Environment, *, loads_nodes: bool = True) -> Options:
@@ -81,6 +82,7 @@ class Options:
             results_dir=given["results_dir"],
             target_metrics=tuple(given["target_metrics"] or ()),
             allow_target=tuple(itertools.chain(*(given["allow_target"] or ()))),
+            slo=given["slo"],
         )
 
     @property
@@ -312,6 +314,12 @@ def add_options(parser: LocustArgumentParser, *, is_existing: bool = False) -> N
         metavar="HOST",
         help="Load this host, address or network although it is neither of this machine nor of a "
         "private network. May be given again, or as a list with commas.",
+    )
+    add(
+        "slo",
+        metavar="FILE",
+        help="Checks in a YAML file, in addition to the scenario's; one of the same id takes the "
+        "place of the scenario's.",
     )
     _exit_with_bad_configuration(parser)
 

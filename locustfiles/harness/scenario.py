@@ -12,7 +12,9 @@ from typing import Literal
 
 from locust import User
 
+from results.auditor import Auditor
 from results.check import Check
+from results.slo import Slo
 from shapes.locust_shape import PhasedShape
 
 Tier = Literal["foundation", "integration", "production", "extreme", "own"]
@@ -55,6 +57,11 @@ class Scenario:
     up to Locust's own options, and there is no plan to hold the run to. Without a shape `users` may
     be empty: those that Locust finds, of a locustfile that was written without the suite.
 
+    `auditor` looks up the writes that users declare (docs/ledger.md); None: Foundation's own where
+    its nodes are loaded, and else nobody does.
+
+    `slo` is the file that `--slo` named, whose checks are among `checks`.
+
     `connections_per_user` bounds the sockets that one user holds. `stop_timeout_s` lets requests in
     flight end when users are removed. `source_dir` is the locustfile's folder: the manifest names
     its git revision.
@@ -71,8 +78,15 @@ class Scenario:
     endpoint: str | None = None
     connections_per_user: int = 1
     stop_timeout_s: float = 10.0
+    auditor: Auditor | None = None
+    slo: Slo | None = None
 
     @property
     def is_existing(self) -> bool:
         """Whether users and clients are somebody else's, and taken as they are."""
         return self.shape is None and not self.users
+
+    def place(self, check: Check, part: str = "") -> str:
+        """Where a check is declared, for an error: the line of the file of `--slo`, or the id."""
+        found = None if self.slo is None else self.slo.place(check, part)
+        return found or self.id

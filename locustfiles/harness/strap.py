@@ -41,6 +41,7 @@ from locustfiles.harness.arrivals.open_load import (
 )
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
+from locustfiles.harness.declared_checks import require_known_windows, with_slo
 from locustfiles.harness.distribution.fingerprint import given_options, suite_hashes
 from locustfiles.harness.distribution.worker import Worker
 from locustfiles.harness.exit_code import keep_exit_code
@@ -56,7 +57,7 @@ from locustfiles.harness.web.declared import DeclaredUsers
 from locustfiles.harness.web.web_access import require_free_port
 from locustfiles.harness.web.web_ui import attach
 from results.abort import require_abortable
-from results.check import expanded, unknown_windows
+from results.check import expanded
 from results.errors import ResultsError
 from results.measure import Measure
 from results.verdict import ExitCode
@@ -124,6 +125,8 @@ class Harness:
         if not environment.stop_timeout and STOP_TIMEOUT not in given_options(sys.argv[1:]):
             environment.stop_timeout = self._scenario.stop_timeout_s
         options = Options.of(environment, loads_nodes=self._scenario.cluster is not None)
+        if not isinstance(runner, WorkerRunner):
+            self._scenario = with_slo(self._scenario, options)
         shape = self._configured_shape(environment, options)
         if isinstance(runner, WorkerRunner):
             # A failed request is the verdict's business, not the worker's exit code.
@@ -319,7 +322,7 @@ def _require_abortable(scenario: Scenario) -> None:
         try:
             require_abortable(check)
         except ValueError as error:
-            raise BadConfiguration(f"{scenario.id}: {error}") from None
+            raise BadConfiguration(f"{scenario.place(check)}: {error}") from None
 
 
 def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
@@ -340,11 +343,7 @@ def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
         expanded(scenario.checks, windows)
     except ValueError as error:
         raise BadConfiguration(f"{scenario.id}: {error}") from None
-    if unknown := unknown_windows(scenario.checks, windows):
-        raise BadConfiguration(
-            f"{scenario.id}: a check names the window {unknown[0]!r}, which there is not: use one "
-            f"of {', '.join(windows)}, or 'phase:*'"
-        )
+    require_known_windows(scenario, windows, plan.duration_s)
 
 
 def _refuse_achieved(scenario: Scenario, *, is_open: bool) -> None:
@@ -354,8 +353,9 @@ def _refuse_achieved(scenario: Scenario, *, is_open: bool) -> None:
             continue
         if check.measure is Measure.ACHIEVED and check.mean_cycle_s is None:
             raise BadConfiguration(
-                f"{scenario.id}: the check {check.id!r} counts against the plan, but no mean cycle "
-                "is declared: give the scenario (or the check) a mean_cycle_s, or leave it out"
+                f"{scenario.place(check)}: the check {check.id!r} counts against the plan, but no "
+                "mean cycle is declared: give the scenario (or the check) a mean_cycle_s, or leave "
+                "it out"
             )
 
 

@@ -55,12 +55,13 @@ def require_unplanned(scenario: Scenario, options: Options, environment: Environ
 
 def _require_no_plan(scenario: Scenario, check: Check) -> None:
     other = None if check.figure is None else check.figure.over
-    if check.measure not in NEED_A_PLAN and {check.window, other} <= {RUN, None}:
+    planned = [name for name in (check.window, other) if name and name.startswith("phase:")]
+    if check.measure not in NEED_A_PLAN and not planned:
         return
     what = "a plan" if check.measure in NEED_A_PLAN else "phases"
     raise BadConfiguration(
-        f"{scenario.id}: the check {check.id!r} needs {what}, and this run has none: check the "
-        "whole run, or give the scenario a PhasedShape (docs/own_service.md)"
+        f"{scenario.place(check)}: the check {check.id!r} needs {what}, and this run has none: "
+        "check the whole run, or give the scenario a PhasedShape (docs/own_service.md)"
     )
 
 

@@ -35,7 +35,15 @@ SCHEMA = "service"
 """Of the service the load side has the wire models alone (`schema*.py`)."""
 
 OWNERS_OWN = frozenset(
-    ("cluster_size", "run_id", "results_dir", "target_metrics", "allow_target", "foundation_plan")
+    (
+        "cluster_size",
+        "run_id",
+        "results_dir",
+        "target_metrics",
+        "allow_target",
+        "slo",
+        "foundation_plan",
+    )
 )
 """Options that only the process which owns the run reads: a worker may give them or not."""
 
