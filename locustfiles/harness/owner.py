@@ -265,6 +265,7 @@ class Owner:
 
     def _users(self) -> int:
         """Users that run now, and that nobody has asked to stop."""
+            slo=self._scenario.slo,
         if self._muster is not None:
             return self._muster.users()
         assert self._crew is not None, "the only process has one"
