@@ -32,8 +32,11 @@ _INNER = struct.Struct(">IIIIQQd")
 _LONGEST_DATA = 256 * 1024
 """Every bucket in use encodes to less; anything longer is not ours."""
 
-_LONGEST_PAYLOAD = COUNTS_AT + 9 * 23_552
-"""Nine bytes a bucket. What inflates to more is a zip bomb."""
+_LONGEST_NUMBER = 9
+"""Bytes of one; a longer one is damage, which the library finds."""
+
+_LONGEST_PAYLOAD = COUNTS_AT + _LONGEST_NUMBER * 23_552
+"""Every bucket in use. What inflates to more is a zip bomb."""
 
 
 _WINDOW_BITS, _MEMORY_LEVEL = 12, 5
@@ -60,6 +63,18 @@ def zeros(count: int) -> bytes:
     if count:
         found.append(number)
     return bytes(found)
+
+
+def leading_zeros(payload: bytes) -> tuple[int, int]:
+    """How many counts of zero the stream begins with, and where in the payload it goes on."""
+    number = shift = 0
+    for at in range(COUNTS_AT, min(len(payload), COUNTS_AT + _LONGEST_NUMBER)):
+        number |= (payload[at] & 0x7F) << shift
+        shift += 7
+        if not payload[at] & 0x80:
+            # Odd are the negative ones.
+            return ((number + 1) // 2, at + 1) if number & 1 else (0, COUNTS_AT)
+    return 0, COUNTS_AT
 
 
 def unpacked(data: str) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from results.encoding import COUNTS_AT, HIGHEST_US, unpacked, zeros
+from results.encoding import COUNTS_AT, HIGHEST_US, packed, unpacked, zeros
 from results.errors import HistogramError
 from results.histogram import EncodedHistogram, Histogram, decode
 
@@ -128,6 +128,55 @@ def test_what_inflates_to_more_than_every_bucket_is_refused_before_it_takes_memo
     assert len(data) < 256 * 1024
     with pytest.raises(HistogramError, match="inflates to more"):
         decode(EncodedHistogram(1, 5, 5, 0, data))
+
+
+LATER = histogram_of([1_000_000]).encode()
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"",
+        b"\xff" * 8 + b"\x7f" + b"\x02",  # more zeros than there is memory for
+        b"\xff" * 50_000 + b"\x02",  # a number of no end
+        b"\xff" * 9,
+        b"\x01\x02",  # one zero, then a count: another bucket than the line's
+        zeros(1_000) + b"\x02" * 100_000,  # beyond the last bucket
+        zeros(10_000),
+        zeros(10_000) + b"\x00\x00",
+    ],
+)
+def test_a_stream_of_counts_that_does_not_fit_its_line_is_damage(stream: bytes) -> None:
+    with pytest.raises(HistogramError):
+        decode(replace(LATER, data=packed(stream)))
+
+
+@pytest.mark.parametrize("max_us", [-1, HIGHEST_US + 1, 2**62])
+def test_a_line_that_ends_where_no_histogram_does_is_damage(max_us: int) -> None:
+    with pytest.raises(HistogramError, match="between 0 and 1 h"):
+        decode(replace(LATER, max_us=max_us))
+
+
+def test_zeros_that_are_written_one_by_one_are_read_alike() -> None:
+    """No reader may rely on how another writer puts them."""
+    wide = decode(replace(LATER, data=packed(b"\x00" * 500 + zeros(11_169 - 500) + b"\x02")))
+    assert wide.encode() == LATER
+    assert wide.quantiles_us(QUANTILES) == decode(LATER).quantiles_us(QUANTILES)
+
+
+@pytest.mark.parametrize("order", [(5, 3_000_000, 900), (3_000_000, 5, 900), (900, 5, 3_000_000)])
+def test_room_is_made_on_either_side_of_what_is_there(order: tuple[int, ...]) -> None:
+    grown = Histogram()
+    for value in order:
+        grown.record([value])
+    repeated = Histogram()
+    for value in order:
+        repeated.repeat(value, 1)
+    added = Histogram()
+    for value in order:
+        added.add(histogram_of([value]))
+    wanted = histogram_of(sorted(order)).encode()
+    assert [each.encode() for each in (grown, repeated, added)] == [wanted] * 3
 
 
 def test_counts_that_overflow_when_they_are_added_are_damage() -> None:
