@@ -52,7 +52,9 @@ class Place(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Audit:
     """`counts` holds how many writes of each place had which fate; `examples` some ids of each
-    fate that is a fault, as hex. `not_made` says why there was no audit, else it is None.
+    fate that is a fault, as hex. `compared` is for how many of each place the content that is
+    stored was held against what was sent: where nobody knows both, nothing is altered nor known not
+    to be. `not_made` says why there was no audit, else it is None.
 
     `unread_nodes` names nodes that could not be read, with the reason; `doubts` is what keeps the
     audit from being believed. `is_asked_for` is false where nobody named an auditor, which is no
@@ -65,16 +67,29 @@ class Audit:
     not_made: str | None = None
     doubts: Sequence[str] = ()
     is_asked_for: bool = True
+    compared: Mapping[Place, int] = field(default_factory=dict)
 
     def of(self, window: Window | None = None, node: str | None = None) -> dict[Fate, int]:
         """Writes by fate: all of them, or those that ended in the window, or at the node."""
-        spans = None if window is None else window.seconds()
+        spans = _spans(window)
         return _sum(
             by_fate
             for place, by_fate in self.counts.items()
-            if (node is None or place.node == node)
-            and (spans is None or any(place.second in span for span in spans))
+            if _is_in(spans, place) and (node is None or place.node == node)
         )
+
+    def compared_in(self, window: Window | None = None) -> int:
+        """Writes whose content was compared: all of them, or those that ended in the window."""
+        spans = _spans(window)
+        return sum(count for place, count in self.compared.items() if _is_in(spans, place))
+
+
+def _spans(window: Window | None) -> list[range] | None:
+    return None if window is None else window.seconds()
+
+
+def _is_in(spans: list[range] | None, place: Place) -> bool:
+    return spans is None or any(place.second in span for span in spans)
 
 
 def _sum(each: Iterable[Mapping[Fate, int]]) -> dict[Fate, int]:

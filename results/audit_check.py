@@ -19,8 +19,13 @@ and an unverified one is a doubt of the audit itself."""
 
 
 def audit_checks(declared: Iterable[Check], audit: Audit | None) -> tuple[Check, ...]:
-    """`lost == 0` and so on, but for what a declared check is about; none without an auditor."""
+    """`lost == 0` and so on, but for what a declared check is about; none without an auditor.
+
+    An auditor that tells no content has nothing altered to be asked for.
+    """
     if audit is None or not audit.is_asked_for:
         return ()
     own = {check.measure for check in declared}
+    if audit.not_made is None and not (audit.compared or audit.unread_nodes):
+        own.add(Measure.ALTERED)
     return tuple(of_writes(measure) for measure in USUAL if measure not in own)

@@ -17,6 +17,7 @@ def audit_document(audit: Audit | None, windows: Iterable[Window]) -> dict[str, 
     return {
         "not_made": audit.not_made,
         "totals": _counts(audit.of()),
+        "compared": audit.compared_in(),
         "by_window": {name: counts for name, counts in by_window.items() if counts},
         "by_node": {node: _counts(audit.of(node=node)) for node in nodes},
         "examples": {

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from results.audit import Audit, Fate
 from results.audit_record import FILE, AuditRecord, read_record
-from results.audit_workspace import AuditWorkspace, Counts, Examples
+from results.audit_workspace import AuditWorkspace, Counted
 from results.errors import AuditError
 from results.ledger_store import LedgerFile
 from results.reads import FILE as READS
@@ -49,7 +49,7 @@ def audit_of(folder: RunFolder) -> Audit | None:
             workspace.add_reads(records)
         if strangers := workspace.unwritten():
             raise AuditError(f"{reads}: {strangers:,} writes are not in the ledger beside it")
-        return made(record, *drained(workspace.fates()))
+        return made(record, drained(workspace.fates()))
 
 
 def not_made(why: str) -> Audit:
@@ -65,15 +65,20 @@ def unmade(record: AuditRecord) -> Audit:
     return Audit({}, not_made=record.not_made, is_asked_for=False)
 
 
-def made(record: AuditRecord, counts: Counts, examples: Examples) -> Audit:
+def made(record: AuditRecord, counted: Counted) -> Audit:
     """By a record and what was counted."""
     unread = record.unread_nodes
-    doubts = [*record.doubts, *_unverified(counts, unread)]
-    return Audit(counts, examples, unread, doubts=tuple(doubts))
+    return Audit(
+        counted.counts,
+        counted.examples,
+        unread,
+        doubts=(*record.doubts, *_unverified(counted, unread)),
+        compared=counted.compared,
+    )
 
 
-def _unverified(counts: Counts, unread: dict[str, str]) -> Sequence[str]:
-    count = sum(by_fate.get(Fate.UNVERIFIED, 0) for by_fate in counts.values())
+def _unverified(counted: Counted, unread: dict[str, str]) -> Sequence[str]:
+    count = sum(by_fate.get(Fate.UNVERIFIED, 0) for by_fate in counted.counts.values())
     if not count:
         return []
     why = "; ".join(f"{node}: {reason}" for node, reason in unread.items()) or "no reason is known"

@@ -18,6 +18,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from results import ledger, reads
@@ -81,6 +82,7 @@ WITH part AS (SELECT * FROM write WHERE id > :after AND id <= :last),
 copies AS (
     SELECT id, count(*) AS copies, count(DISTINCT found.node) AS nodes,
         count(DISTINCT origin) AS origins,
+        max(found.digest != :none AND part.digest != :none) AS compared,
         max(found.digest != :none AND part.digest != :none AND found.digest != part.digest)
             AS altered
     FROM part JOIN found USING (id) GROUP BY id
@@ -94,12 +96,18 @@ SELECT id, node, second, CASE
     WHEN (SELECT count(*) FROM missed WHERE missed.id = part.id) < :nodes
         THEN iif(strength = 3, 'unverified', 'unread')
     ELSE CASE strength WHEN 3 THEN 'lost' WHEN 2 THEN 'absent' ELSE 'refused' END
-END
+END, coalesce(compared, 0)
 FROM part LEFT JOIN copies USING (id)
 """.replace(":none", f"x'{NO_DIGEST.hex()}'")
 
-Counts = dict[Place, dict[Fate, int]]
-Examples = dict[Fate, list[str]]
+
+@dataclass(slots=True)
+class Counted:
+    """As in `Audit`."""
+
+    counts: dict[Place, dict[Fate, int]] = field(default_factory=dict)
+    compared: dict[Place, int] = field(default_factory=dict)
+    examples: dict[Fate, list[str]] = field(default_factory=dict)
 
 
 class AuditWorkspace:
@@ -172,22 +180,24 @@ class AuditWorkspace:
         count: int = self._rows(query)[0][0]
         return count
 
-    def fates(self) -> Generator[None, None, tuple[Counts, Examples]]:
-        """Counts by place and fate, and examples; a step a yield."""
-        counts: Counts = {}
-        examples: Examples = {}
+    def fates(self) -> Generator[None, None, Counted]:
+        """What became of the writes; a step a yield."""
+        counted = Counted()
         after = b""
         while last := self._last_of_step(after):
             values = {"after": after, "last": last, "nodes": len(self._nodes)}
-            for id, node, second, word in self._rows(_FATES, values):
-                fate = Fate(word)
-                by_fate = counts.setdefault(Place(self._nodes[node], second), {})
+            for id, node, second, word, compared in self._rows(_FATES, values):
+                fate, place = Fate(word), Place(self._nodes[node], second)
+                by_fate = counted.counts.setdefault(place, {})
                 by_fate[fate] = by_fate.get(fate, 0) + 1
-                if fate in FAULTS and len(some := examples.setdefault(fate, [])) < MAX_EXAMPLES:
-                    some.append(id.hex())
+                if compared:
+                    counted.compared[place] = counted.compared.get(place, 0) + 1
+                if fate in FAULTS:
+                    some = counted.examples.setdefault(fate, [])
+                    some += [id.hex()] * (len(some) < MAX_EXAMPLES)
             after = last
             yield
-        return counts, examples
+        return counted
 
     def _last_of_step(self, after: bytes) -> bytes | None:
         query = "SELECT id FROM write WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"

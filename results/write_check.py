@@ -53,6 +53,11 @@ def evaluate_writes(check: Check, audit: Audit | None, windows: Sequence[Window]
     value = counts.get(fate, 0)
     fates = counts if fate is Fate.PHANTOM else _ACKNOWLEDGED
     samples = sum(counts.get(one, 0) for one in fates)
+    if fate is Fate.ALTERED:
+        samples = _compared(audit, check.window, windows)
+        if not samples:
+            why = f"of no write of window {check.window} was the stored content compared"
+            return inconclusive(check, why)
     if not samples:
         kind = "write" if fate is Fate.PHANTOM else "acknowledged write"
         return inconclusive(check, f"no {kind} ended in window {check.window}")
@@ -65,6 +70,12 @@ def evaluate_writes(check: Check, audit: Audit | None, windows: Sequence[Window]
         return result
     reason = f"{result.reason}: {unseen}"
     return replace(result, status=Status.INCONCLUSIVE, reason=reason)
+
+
+def _compared(audit: Audit, name: str, windows: Sequence[Window]) -> int:
+    if name == RUN:
+        return audit.compared_in()
+    return audit.compared_in(next(window for window in windows if window.name == name))
 
 
 def _counts(audit: Audit, name: str, windows: Sequence[Window]) -> Mapping[Fate, int]:

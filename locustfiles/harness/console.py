@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from locustfiles.harness.audit.auditing import AuditSoFar
 from locustfiles.harness.run_book import Moment
 from results.run_folder import RunFolder
 from results.summary import progress_line, summary
@@ -52,15 +53,30 @@ class Console:
         if not self._live:
             self.say(line)
             return
-        # The cursor waits at the start of the line, so that a log line overwrites it.
-        print(f"\x1b[K{line}", end="\r", file=self._out, flush=True)
-        self._open_line = True
+        self._rewrite(line)
+
+    def auditing(self, so_far: AuditSoFar) -> None:
+        """How far the audit is; called about once a second."""
+        if not self._live and so_far.second > 1 and so_far.second % PLAIN_INTERVAL_S:
+            return
+        share = so_far.asked / max(so_far.writes, 1)
+        nodes = "1 node" if so_far.nodes == 1 else f"{so_far.nodes:,} nodes"
+        line = f"auditing {so_far.writes:,} writes on {nodes}: {share * 100:.0f} %"
+        if self._live:
+            self._rewrite(line)
+        else:
+            self.say(line)
 
     def verdict(self, judgement: Judgement, folder: RunFolder, closing: Sequence[str] = ()) -> None:
         """The page at the end; `closing` are its last lines."""
         self._end_line()
         page = summary(judgement, folder=str(folder.path), closing=closing, styled=self._live)
         print(page, file=self._out, flush=True)
+
+    def _rewrite(self, line: str) -> None:
+        # The cursor waits at the start of the line, so that a log line overwrites it.
+        print(f"\x1b[K{line}", end="\r", file=self._out, flush=True)
+        self._open_line = True
 
     def _end_line(self) -> None:
         if self._open_line:

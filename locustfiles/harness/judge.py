@@ -19,28 +19,37 @@ from locust.event import Events
 
 from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.strap import strap_in
+from results.auditor import Auditor
 from results.check import Check
 from results.verdict import ExitCode
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 
-def judge(checks: Sequence[Check], id: str | None = None, events: Events | None = None) -> None:
+def judge(
+    checks: Sequence[Check],
+    id: str | None = None,
+    events: Events | None = None,
+    auditor: Auditor | None = None,
+) -> None:
     """Judge every run of the locustfile that calls it, by `checks` of `results.check`.
 
-    `id` names the runs; by default the file does. Ends the process with exit code 4, and says why,
+    `id` names the runs; by default the file does. `auditor` looks up the writes that the users
+    declare (docs/ledger.md). Ends the process with exit code 4, and says why,
     for what cannot be judged by.
     """
     path = Path(sys._getframe(1).f_code.co_filename)
     try:
-        scenario = judged(checks, _id_of(path) if id is None else id, path.parent)
+        scenario = judged(checks, _id_of(path) if id is None else id, path.parent, auditor)
     except ValueError as error:
         print(f"error: judge() in {path.name}: {error}", file=sys.stderr)
         sys.exit(int(ExitCode.BAD_CONFIGURATION))
     strap_in(scenario, events)
 
 
-def judged(checks: Sequence[Check], id: str, source_dir: Path) -> Scenario:
+def judged(
+    checks: Sequence[Check], id: str, source_dir: Path, auditor: Auditor | None = None
+) -> Scenario:
     """What such a locustfile declares. Raises ValueError with the remedy."""
     if isinstance(checks, str) or not isinstance(checks, Sequence):
         raise ValueError("checks is a list of checks, such as checks=[error_rate(below=0.01)]")
@@ -59,8 +68,18 @@ def judged(checks: Sequence[Check], id: str, source_dir: Path) -> Scenario:
             f"{id!r} is no id: use up to 50 letters, digits, '.', '_' and '-', starting with a "
             "letter or digit"
         )
+    if auditor is not None and not callable(getattr(auditor, "find", None)):
+        raise ValueError(
+            f"{auditor!r} is no auditor: give an object with find(node, ids), see docs/ledger.md"
+        )
     return Scenario(
-        id=id, tier="own", users=(), shape=None, checks=tuple(checks), source_dir=source_dir
+        id=id,
+        tier="own",
+        users=(),
+        shape=None,
+        checks=tuple(checks),
+        source_dir=source_dir,
+        auditor=auditor,
     )
 
 

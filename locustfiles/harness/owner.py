@@ -26,6 +26,7 @@ from locust.runners import STATE_CLEANUP, STATE_STOPPING, LocalRunner, MasterRun
 
 from locustfiles.harness.arrivals.open_load import PlannedArrivals, begin_arrivals, refuse_ad_hoc
 from locustfiles.harness.arrivals.own_share import WholeShare
+from locustfiles.harness.audit.run_audit import RunAudit, auditor_of
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import (
     Course,
@@ -62,6 +63,9 @@ from shapes.locust_shape import PhasedShape
 
 FINISH_MARGIN_S = 10.0
 """Beyond the stop timeout, for workers to encode and send what is left."""
+
+AUDIT_TIMEOUT_S = 120.0
+"""For the writes of a run to be audited before another may begin: it takes 30 s for a million."""
 
 JUDGE_TIMEOUT_S = 10.0
 """For the end of a run to be written and judged, once nothing is collected any more."""
@@ -181,7 +185,8 @@ class Owner:
     def _begin(self) -> None:
         assert self._target is not None
         self._end_what_was_left()
-        limit_s = self._environment.stop_timeout + FINISH_MARGIN_S + JUDGE_TIMEOUT_S
+        limit_s = self._environment.stop_timeout + FINISH_MARGIN_S + AUDIT_TIMEOUT_S
+        limit_s += JUDGE_TIMEOUT_S
         if not self._idle.wait(limit_s):
             raise TimeoutError(f"the run before it was not judged within {limit_s:.0f} s")
         if self._is_ad_hoc and (why := refuse_ad_hoc(self._runner.user_classes)):
@@ -260,12 +265,12 @@ class Owner:
             nodes=self.nodes,
             users=users,
             is_ad_hoc=is_ad_hoc,
+            slo=self._scenario.slo,
         )
         self._console.say(said_of(folder, self._scenario, self.nodes, is_ad_hoc=is_ad_hoc))
 
     def _users(self) -> int:
         """Users that run now, and that nobody has asked to stop."""
-            slo=self._scenario.slo,
         if self._muster is not None:
             return self._muster.users()
         assert self._crew is not None, "the only process has one"
@@ -329,17 +334,15 @@ class Owner:
         sent: dict[str, int] = {}
         try:
             run.guarded(lambda: run.collect(self._environment.stop_timeout + FINISH_MARGIN_S, sent))
+            self._stop_watching(run)
+            run.guarded(lambda: self._audit(run))
         except gevent.GreenletExit:
             # Locust quits by killing this greenlet; the verdict is due all the same.
             self.note_interrupt()
             raise
         finally:
             # Nothing waits from here on, so that a kill cannot come before the verdict.
-            gevent.killall(run.greenlets, block=False)
-            if run.load_side is not None:
-                run.load_side.detach(self._environment)
-            if self._muster is not None:
-                self._muster.end()
+            self._stop_watching(run)
             close_desk()
             self.verdicts.judge(run, sent)
             self._run = None
@@ -347,6 +350,21 @@ class Owner:
             if is_deserted and parsed_options(self._environment).headless:
                 # Without a shape Locust would wait for somebody to end it.
                 gevent.spawn(self._runner.quit)
+
+    def _stop_watching(self, run: Run) -> None:
+        """No load goes on: nobody's lateness or silence counts from here on. Idempotent."""
+        gevent.killall(run.greenlets, block=False)
+        if run.load_side is not None:
+            run.load_side.detach(self._environment)
+        if self._muster is not None:
+            self._muster.end()
+
+    def _audit(self, run: Run) -> None:
+        """Look every write up where it should be."""
+        nodes = tuple(node.url for node in self.nodes) if self._scenario.cluster else ()
+        auditor = auditor_of(self._scenario.auditor, nodes, client_token())
+        run.book.stop_clock()
+        run.begin_audit(RunAudit(run.book.folder, auditor, nodes), self._console.auditing)
 
     def note_interrupt(self, *, by_person: bool = False) -> None:
         """An interrupt came: it may have cut off the run that goes on."""

@@ -20,6 +20,8 @@ from locust.runners import (
     MasterRunner,
 )
 
+from locustfiles.harness.audit.auditing import Progress
+from locustfiles.harness.audit.run_audit import RunAudit
 from locustfiles.harness.course import Course
 from locustfiles.harness.distribution.attendance_notes import AttendanceNotes
 from locustfiles.harness.distribution.roll import WorkerRoll
@@ -28,6 +30,7 @@ from locustfiles.harness.health.master_health import MasterHealth
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.run_book import Moment, RunBook
+from results.audit import Audit
 
 WATCH_PHASE_S = 0.75
 """Progress is noted this far into each second: the shape ticks in its first half."""
@@ -54,13 +57,15 @@ class Run:
     end_arrivals: Callable[[int], None] | None = None
     greenlets: list[gevent.Greenlet] = field(default_factory=list)
     writes: dict[str, int] = field(default_factory=dict)
+    audit: RunAudit | None = None
+    audited: Audit | None = None
     interrupted: str | None = None
     is_ending: bool = False
     ended_by_hand: bool = False
+    _is_ended_by_check: bool = field(default=False, init=False)
 
     def note_interrupt(self, *, by_person: bool) -> None:
         """An interrupt came. A run that is being ended is ABORTED: it waits no longer.
-    _is_ended_by_check: bool = field(default=False, init=False)
 
         So is one without a plan that goes on, but for one that a person ends as it was begun:
         without any end.
@@ -70,6 +75,9 @@ class Run:
             if self.course.is_unplanned and not self.ended_by_hand:
                 self.interrupted = f"interrupted after {max(0.0, self.course.elapsed_s()):.0f} s"
             return
+        if self.audit is not None:
+            self.interrupted = self.interrupted or "interrupted while its writes were audited"
+            self.audit.give_up()
         self.interrupted = self.interrupted or "interrupted while results were collected"
         if self.roll is not None:
             self.roll.give_up()
@@ -179,6 +187,11 @@ class Run:
         for worker in self.roll.lost() if self.roll is not None else ():
             if worker not in self._away():
                 self.book.worker_lost(worker)
+
+    def begin_audit(self, audit: RunAudit, progress: Progress) -> None:
+        """Look every write up, once all load sides have shipped what they had."""
+        self.audit = audit
+        self.audited = audit.make(self.interrupted, lambda: self.book.notes.under_way, progress)
 
     def collect(self, timeout_s: float, sent: dict[str, int]) -> None:
         """Have every load side ship what is left, and note in `sent` what each says it sent."""

@@ -26,11 +26,12 @@ from locustfiles.harness.arrivals.arrivals_so_far import ArrivalsSoFar
 from locustfiles.harness.ledger_book import LedgerBook
 from results.abort import CHECK_ABORTED, aborts_of
 from results.arrival import ArrivalsNow
+from results.audit import Audit
 from results.check import Check
 from results.errors import ResultsError, TimelineError
 from results.field import Fields
 from results.health import RECORDER_FAILURES, WORKERS_LOST, WRITE_MAX_MS
-from results.replay import judge_timeline, replay
+from results.replay import judge_run, replay
 from results.run_folder import RunFolder
 from results.second import SecondReport
 from results.stress import Found, Stress
@@ -107,6 +108,7 @@ class RunBook:
         self._lost: set[str] = set()
         self._slowest_write_s = 0.0
         self._broken = False
+        self._stopped_s: float | None = None
         self._end: End | None = None
         self._ledger = LedgerBook(folder)
         self._timeline = TimelineWriter(folder.timeline, header)
@@ -240,12 +242,16 @@ class RunBook:
         last_s = math.ceil(self._ends_s(self._profile)) - 1
         self._write(self._timeline.second, found.report(min(int(t_s), last_s)))
 
+    def stop_clock(self) -> None:
+        """All that was sent is recorded: what takes time from here on is no part of the run."""
+        self._stopped_s = self._elapsed_s()
+
     def close(
         self, aborted: str | None, sent: dict[str, int], writes: Mapping[str, int] | None = None
     ) -> None:
         """Write the end. `sent` is how many second reports each load side *says* it has sent,
         `writes` how many of writes."""
-        t_s = round(self._elapsed_s(), 3)
+        t_s = round(self._elapsed_s() if self._stopped_s is None else self._stopped_s, 3)
         self.notes.close(t_s)
         if self._stress is not None:
             self._conclude(self._stress.close(t_s))
@@ -262,24 +268,29 @@ class RunBook:
         except TimelineError as error:
             self._break(error)
 
-    def judge(self) -> Judgement:
-        """The verdict from the timeline on disk, also written to `verdict.json`.
+    def judge(self, audit: Audit | None = None) -> Judgement:
+        """The verdict from timeline and ledger on disk, also written to `verdict.json`.
 
-        Raises ResultsError when the timeline cannot be read back.
+        `audit` is the one that this process has made, if any. Raises ResultsError when the files
+        cannot be read back.
         """
-        judgement = self._judge_broken() if self._broken else replay(self.folder.timeline)
+        if self._broken:
+            judgement = self._judge_broken(audit)
+        else:
+            judgement = replay(self.folder.timeline, audit)
         try:
             self.folder.write_verdict(as_document(judgement))
         except ResultsError as error:
             logger.error("the verdict could not be written: %s", error)
         return judgement
 
-    def _judge_broken(self) -> Judgement:
+    def _judge_broken(self, audit: Audit | None) -> Judgement:
         """As if the disk had taken the end, and the failure with it."""
         timeline = read_timeline(self.folder.timeline)
         assert self._end is not None, "closed first"
         failed = Health(self._end.t_s, OWNER, {RECORDER_FAILURES: self.failures})
-        return judge_timeline(replace(timeline, end=self._end, health=(*timeline.health, failed)))
+        whole = replace(timeline, end=self._end, health=(*timeline.health, failed))
+        return judge_run(whole, self.folder, audit)
 
     def _health(self, health: Health) -> None:
         self._write(self._timeline.health, health)

@@ -51,7 +51,7 @@ class Verdicts:
         """Close the run's book and judge it; without a verdict the exit code stays 3."""
         try:
             run.book.close(run.interrupted, sent, run.writes)
-            judgement = run.book.judge()
+            judgement = run.book.judge(run.audited)
         except Exception:
             # The edge to Locust, which would swallow it.
             logger.exception("no verdict could be computed; see %s", run.book.folder.path)

@@ -50,10 +50,21 @@ STEP_RECORDS = 4096
 
 T = TypeVar("T")
 
-Progress = Callable[[int, int], None]
-"""Is told how many writes have been asked for, and of how many, every now and then."""
-
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSoFar:
+    """`asked` of so many `writes` have been looked for at home, in so many seconds."""
+
+    asked: int
+    writes: int
+    nodes: int
+    second: int
+
+
+Progress = Callable[[AuditSoFar], None]
+"""Is told about once a second, and not in the first."""
 
 
 @dataclass(slots=True)
@@ -87,12 +98,12 @@ class Auditing:
         self._nodes = [_Node(number, url) for number, url in enumerate(urls)]
         self._origins = Origins()
         self._group = Group()
-        self._progress: Progress = lambda done, of: None
         self._asked = 0
+        self._began_s = time.monotonic()
+        self._second = 0
 
     def run(self, progress: Progress) -> Audit:
         """Raises AuditError, LedgerError or RunFolderError when it cannot be carried out."""
-        self._progress = progress
         reads = ReadsWriter(self._folder.ledger / READS, self._ledger.run_id)
         try:
             with AuditWorkspace(tuple(node.url for node in self._nodes)) as workspace:
@@ -100,16 +111,26 @@ class Auditing:
                     workspace.add_writes(records)
                     gevent.sleep(0)
                 total = workspace.writes()
-                self._each(lambda node: self._ask_home(node, workspace, reads, total))
+
+                def tell() -> None:
+                    self._tell(progress, total)
+
+                self._each(lambda node: self._ask_home(node, workspace, reads, tell))
                 self._each(lambda node: self._ask_elsewhere(node, workspace, reads))
                 reads.finish()
                 record = self._record(reads.records)
                 record.write(self._folder.ledger / FILE)
-                return made(record, *_in_steps(workspace.fates()))
+                return made(record, _in_steps(workspace.fates()))
         finally:
             # A kill comes here, too: nobody may be left who asks on.
             self._group.kill(block=False)
             reads.close()
+
+    def _tell(self, progress: Progress, writes: int) -> None:
+        second = int(time.monotonic() - self._began_s)
+        if second > self._second:
+            self._second = second
+            progress(AuditSoFar(self._asked, writes, len(self._nodes), second))
 
     def _record(self, reads: int) -> AuditRecord:
         return AuditRecord(
@@ -137,7 +158,7 @@ class Auditing:
             raise failure
 
     def _ask_home(
-        self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter, total: int
+        self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter, tell: Callable[[], None]
     ) -> None:
         after = b""
         while ids := workspace.of_home(node.number, after):
@@ -149,7 +170,7 @@ class Auditing:
                 workspace.add_pending(node.number, workspace.add_reads(records))
             after = ids[-1]
             self._asked += len(ids)
-            self._progress(self._asked, total)
+            tell()
             gevent.sleep(0)
 
     def _ask_elsewhere(self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter) -> None:
