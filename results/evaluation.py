@@ -115,7 +115,7 @@ def _error_rate(check: Check, stats: EndpointStats) -> CheckResult:
     rate = stats.error_rate
     if rate is None:
         return inconclusive(check, "no request ended")
-    result = compared(check, rate, stats.ended)
+    result = compared(check, rate, stats.ended, stats.failures)
     firm = not holds(check, stats.node_made_errors / stats.ended)
     result = replace(result, firm=firm and result.status is Status.FAIL)
     return near_its_limit(result, stats.failed, stats.ended)
@@ -124,7 +124,7 @@ def _error_rate(check: Check, stats: EndpointStats) -> CheckResult:
 def _errors(check: Check, stats: EndpointStats) -> CheckResult:
     if not stats.ended:
         return inconclusive(check, "no request ended")
-    result = compared(check, stats.failed, stats.ended)
+    result = compared(check, stats.failed, stats.ended, stats.failures)
     firm = not holds(check, stats.node_made_errors)
     return replace(result, firm=firm and result.status is Status.FAIL)
 

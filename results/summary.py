@@ -15,6 +15,7 @@ from rich.text import Text
 
 from results.arrival import ArrivalsNow
 from results.evaluation import CheckResult, Status
+from results.fault_table import LEFT, MEANING, RIGHT, fault_rows, with_room
 from results.finding import Finding, unfit_s
 from results.measure import OF_FAULTS, OF_WRITES, Measure, formatted, number
 from results.scrape import (
@@ -128,8 +129,9 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
                 "95 % interval: where the true share lies, shown where the limit is in it.\n"
                 "verdict.json says how many more requests would settle it."
             )
-    if judgement.windows:
-        yield _window_table(judgement.windows, judgement.findings)
+    windows = tuple(with_room(judgement.windows))
+    if windows:
+        yield _window_table(windows, judgement.findings)
         corrected = (
             "\ncorrected: from the intended start." if _has_corrected(judgement.windows) else ""
         )
@@ -141,13 +143,19 @@ def _sections(judgement: Judgement) -> Iterator[Table | Text]:
         )
         if any(_unfit_s(stats, judgement.findings) for stats in judgement.windows):
             yield Text("unfit: seconds in which the generator was not fit; verdict.json says why.")
-    if any(window.arrivals for window in judgement.windows):
-        yield _arrival_table(judgement.windows)
+        if failures := windows[0].total.failures:
+            yield Text(f"errors in {windows[0].window.name}: {failures}")
+    if judgement.impacts:
+        yield _fault_table(judgement)
+        more = len(judgement.impacts) - len(fault_rows(judgement.impacts, ()))
+        yield Text(MEANING + (f"\n{more:,} more faults are in verdict.json." if more else ""))
+    if any(window.arrivals for window in windows):
+        yield _arrival_table(windows)
         yield Text(
             "offered: their time came.  unsent: offered and not started, so without a latency.\n"
             "completed: their tasks ended."
         )
-    rows = _figure_rows(judgement.windows)
+    rows = _figure_rows(windows)
     if rows:
         yield _figure_table(rows)
         if sum(len(w.figures) for w in judgement.windows) > len(rows):
@@ -229,6 +237,13 @@ def _window_table(windows: tuple[WindowStats, ...], findings: Sequence[Finding])
             seconds = unfit[stats.window.name]
             cells += (f"{number(round(seconds, 1))} s" if seconds else "-",)
         table.add_row(Text(stats.window.name), *cells)
+    return table
+
+
+def _fault_table(judgement: Judgement) -> Table:
+    table = _table(left=LEFT, right=RIGHT)
+    for row in fault_rows(judgement.impacts, judgement.windows):
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -342,7 +357,10 @@ def _number(value: float | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share * 100:.2g} %"
+    if share is None:
+        return "-"
+    # With two digits, of which 100 has three.
+    return "100 %" if share >= 0.995 else f"{share * 100:.2g} %"
 
 
 def _clock(seconds: float) -> str:

@@ -120,7 +120,7 @@ def plan_end_s(timeline: Timeline) -> float:
 
 
 def fault_spans(timeline: Timeline) -> tuple[FaultSpan, ...]:
-    """Of each fault, in order of time; those that overlap recover together."""
+    """Of each fault, in the order in which they began; those that overlap recover together."""
     ends_s = plan_end_s(timeline)
     groups: list[list[tuple[Fault, float, float]]] = []
     edge_s = -math.inf
@@ -136,7 +136,7 @@ def fault_spans(timeline: Timeline) -> tuple[FaultSpan, ...]:
     for n, group in enumerate(groups):
         following = groups[n + 1][0][1] if n + 1 < len(groups) else ends_s
         found += _spans_of(group, min(following, ends_s))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda span: (span.fault.began_s, span.fault.id)))
 
 
 def _fault_interval(fault: Fault, ends_s: float) -> tuple[float, float]:
@@ -176,10 +176,9 @@ def baseline_window(timeline: Timeline) -> Window | None:
 def fault_windows(timeline: Timeline) -> tuple[Window, ...]:
     """`fault:ID` and `recovery:ID` for each fault, and `:KIND` for all of a kind.
 
-    A kind has a union where it occurs more than once, or where a check names it.
+    A kind has a union where it occurs more than once.
     """
     spans = fault_spans(timeline)
-    asked = {check.get("window") for check in timeline.checks}
     found: list[Window] = []
     for name, intervals in (
         ("fault", {span.fault.id: (span.start_s, span.end_s) for span in spans}),
@@ -189,8 +188,7 @@ def fault_windows(timeline: Timeline) -> tuple[Window, ...]:
         for kind in dict.fromkeys(span.fault.kind for span in spans):
             ids = [span.fault.id for span in spans if span.fault.kind == kind]
             times = [intervals[id] for id in ids if id in intervals]
-            is_wanted = len(ids) > 1 or (f"{name}:{kind}" in asked and kind not in ids)
-            if times and is_wanted:
+            if times and len(ids) > 1:
                 found.append(Window(f"{name}:{kind}", _united(times), is_union=True))
     return tuple(found)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from results.check import error_rate
 from results.errors import TimelineError
 from results.fault import MAX_FAULTS, FaultLog
 from results.statistic import cut
@@ -21,9 +20,8 @@ from tests.unit.results.builder import HEADER, PLAN, request, timeline, write
 LONG = replace(PLAN, duration_s=200.0, phases=(), users=(2,) * 200, user_seconds=(2.0,) * 200)
 
 
-def with_faults(*faults: Fault, checks: tuple[str, ...] = ()) -> Timeline:
-    named = [error_rate(below=0.1, window=window) for window in checks]
-    return timeline([], plan=LONG, faults=faults, checks=named)
+def with_faults(*faults: Fault) -> Timeline:
+    return timeline([], plan=LONG, faults=faults)
 
 
 def windows_of(made: Timeline) -> dict[str, tuple[tuple[float, float], ...]]:
@@ -58,13 +56,10 @@ def test_a_kind_that_occurs_twice_has_a_union_and_a_recovery_ends_where_the_next
     )
 
 
-def test_a_kind_that_occurs_once_has_a_window_when_a_check_names_it() -> None:
+def test_a_kind_that_occurs_once_is_its_only_faults_window() -> None:
     fault = Fault("a", "kill", "", 10.0, 12.0)
-    assert "fault:kill" not in windows_of(with_faults(fault))
-    found = windows_of(with_faults(fault, checks=("fault:kill", "recovery:kill")))
-    assert found["fault:kill"] == found["fault:a"]
-    assert found["recovery:kill"] == found["recovery:a"]
-    own = with_faults(replace(fault, kind="a"), checks=("fault:a",))
+    assert set(windows_of(with_faults(fault))) == {"run", "baseline", "fault:a", "recovery:a"}
+    own = with_faults(replace(fault, kind="a"))
     assert len(standard_windows(own)) == 4, "its id is its kind"
 
 
