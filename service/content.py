@@ -61,7 +61,7 @@ def sorted_text(value: object) -> bytes:
         return orjson.dumps(orjson.loads(orjson.dumps(value)), option=_SORTED)
 
 
-def of_action(action: str, user_id: str, payload: dict[str, Any]) -> dict[str, object]:
+def of_action(action: str, user_id: str, payload: Mapping[str, Any]) -> dict[str, object]:
     """What the client of a `user_action` says (P1-5)."""
     return {"user_id": user_id, "action": action, "payload": without_secrets(payload)}
 
@@ -86,7 +86,7 @@ def of_pass(limit: int) -> dict[str, object]:
     return {"limit": limit}
 
 
-def without_secrets(payload: dict[str, Any]) -> dict[str, Any]:
+def without_secrets(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     """The payload less what must neither be stored nor hashed into the event's content."""
     if PASSWORD not in payload:
         return payload

@@ -67,10 +67,13 @@ class Caller:
         headers: HeaderBlock | None = None,
         params: Mapping[str, object] | None = None,
         write_id: bytes | None = None,
+        digest: bytes | None = None,
         intended_us: int | None = None,
     ) -> T | None:
         """Send JSON, or nothing; what `read` makes of a good reply, else None.
 
+        `write_id` is only for a write that the node stores as an event under that id, since the
+        audit looks it up there; `digest` (harness.digest) is what it must find.
         `read` raises ValueError, KeyError or TypeError for a reply that breaks the promise.
         """
         if headers is None:
@@ -84,6 +87,7 @@ class Caller:
             headers=headers,
             params=params,
             write_id=write_id,
+            digest=digest,
             intended_us=intended_us,
             # No call of the API leads elsewhere.
             allow_redirects=False,

@@ -29,9 +29,11 @@ from locustfiles.harness.caller import (
     validated,
     write_id_of,
 )
+from locustfiles.harness.digest import client_digest, with_digest
 from locustfiles.harness.http.header import HeaderBlock
 from locustfiles.harness.http.response import Response
 from locustfiles.harness.http.session import LeanHttpSession
+from service.content import USER_ACTION, of_action
 from service.schema import AuditReply, Event, EventPage, Health, NewEvent, OrderBy, SaasAction
 
 SAAS_NAME = "/v1/saas/actions/{action}"
@@ -109,6 +111,7 @@ class FoundationClient:
             body=orjson.dumps({"id": text, "user_id": user_id, "payload": payload}),
             headers=self.caller.json_headers if session is None else self._with_session(session),
             write_id=key,
+            digest=client_digest(USER_ACTION, None, of_action(action, user_id, payload)),
             intended_us=intended_us,
         )
 
@@ -124,13 +127,15 @@ class FoundationClient:
     ) -> Acknowledged | None:
         """Store one event. `fields` are NewEvent's others: metadata, stream, expected_version…"""
         key, text = write_id_of(write_id)
+        event, digest = with_digest({"type": type, "id": text, "data": data, **fields})
         return self.caller.send(
             "POST",
             self.caller.url(node, "/v1/events"),
             EVENTS_NAME,
             lambda reply: _acknowledged(orjson.loads(reply.content), key, text),
-            body=orjson.dumps({"type": type, "id": text, "data": data, **fields}),
+            body=orjson.dumps(event),
             write_id=key,
+            digest=digest,
             intended_us=intended_us,
         )
 
@@ -143,19 +148,23 @@ class FoundationClient:
     ) -> tuple[Acknowledged, ...] | None:
         """Store all or none (G2), in order; events without an id get one."""
         rows: list[dict[str, Any]] = []
+        digests: list[bytes] = []
         ids: list[tuple[bytes, str]] = []
         for event in events:
             row = event.model_dump(exclude_unset=True) if isinstance(event, NewEvent) else event
             key, text = row_id_of(row.get("id"))
             ids.append((key, text))
-            rows.append({**row, "id": text})
+            sent, digest = with_digest({**row, "id": text})
+            rows.append(sent)
+            digests.append(digest)
         return self.caller.send(
             "POST",
             self.caller.url(node, "/v1/events/batch"),
             BATCH_NAME,
             lambda reply: _batch(reply, ids),
             body=orjson.dumps(rows),
-            write_id=None,
+            write_id=b"".join(key for key, _ in ids) or None,
+            digest=b"".join(digests) or None,
             intended_us=intended_us,
         )
 

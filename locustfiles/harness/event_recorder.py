@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from locust.env import Environment
@@ -21,6 +21,7 @@ from locust.env import Environment
 from locustfiles.harness.event_outcome import outcome_of, status_of
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.http.response import Response
+from locustfiles.harness.http.write import Write, write_of
 from results.sample import Outcome, Sample
 
 MAX_HOSTS = 100
@@ -35,11 +36,19 @@ MAX_LENGTH_BYTES = 2**53
 
 
 class EventRecorder:
-    """`record` takes each sample; `untimed` is told of the first event without a response time."""
+    """`record` takes each sample; `untimed` is told of the first event without a response time,
+    `misnamed` of each whose context names a write wrongly, and why: such a write is not recorded.
+    """
 
-    def __init__(self, record: Callable[[Sample], None], untimed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        record: Callable[[Sample], None],
+        untimed: Callable[[str], None],
+        misnamed: Callable[[ValueError], None],
+    ) -> None:
         self._record = record
         self._untimed: Callable[[str], None] | None = untimed
+        self._misnamed = misnamed
         self._hosts: set[str] = set()
 
     def attach(self, environment: Environment) -> None:
@@ -60,6 +69,7 @@ class EventRecorder:
         exception: object = None,
         start_time: object = None,
         url: object = None,
+        context: object = None,
         **_: object,
     ) -> None:
         """Locust's listener. The names are Locust's; a client may give anything under them."""
@@ -75,6 +85,7 @@ class EventRecorder:
         now_s = time.perf_counter()
         start_us = wall_us(now_s - _age_s(start_time, took_us))
         outcome = outcome_of(exception, response) if exception else Outcome.OK
+        write_id, digest = self._write(context)
         self._record(
             Sample(
                 endpoint,
@@ -85,10 +96,20 @@ class EventRecorder:
                 status_of(response),
                 _length(response_length),
                 0,
-                None,
+                write_id,
                 self._host(url),
+                digest,
             )
         )
+
+    def _write(self, context: object) -> Write:
+        if not context or not isinstance(context, Mapping):
+            return None, None
+        try:
+            return write_of(context) or (None, None)
+        except ValueError as error:
+            self._misnamed(error)
+            return None, None
 
     def _host(self, url: object) -> str:
         """Scheme, host and port of a URL, without user and password; empty when there is none."""

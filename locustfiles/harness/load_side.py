@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import logging
 import math
 import random
 import time
@@ -52,6 +53,8 @@ GC_THRESHOLDS = (50_000, 20, 50)
 
 MAX_ERROR_KINDS = 20
 """Kinds of users' exceptions that are put on the timeline; what comes after is only counted."""
+
+logger = logging.getLogger(__name__)
 
 _COUNTED = "foundation_counted"
 """Mark of a user's exception: one that ends its user comes by two ways."""
@@ -118,7 +121,7 @@ class LoadSide:
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
         self.ledger = Ledger(source=source, origin_us=plan.origin_us)
         self.take = _both(self.recorder, self.ledger)
-        self._events = EventRecorder(self.take, self._note_untimed)
+        self._events = EventRecorder(self.take, self._note_untimed, self._note_misnamed)
         self.reconnects = 0
         self.arrivals: Arriving | None = None
         self.unmet: set[str] = set()
@@ -207,8 +210,17 @@ class LoadSide:
         if getattr(error, _COUNTED, False):
             return
         setattr(error, _COUNTED, True)
+        self._count_user_error(f"{type(error).__name__} in {kind.__name__}")
+
+    def _note_misnamed(self, error: ValueError) -> None:
+        """A write that is in no ledger, by the locustfile's fault."""
+        text = f"ValueError in the context of a request: {error}"
+        if text not in self._error_kinds:
+            logger.error("a write is not in the ledger: %s", text)
+        self._count_user_error(text)
+
+    def _count_user_error(self, text: str) -> None:
         self.user_errors += 1
-        text = f"{type(error).__name__} in {kind.__name__}"
         if len(self._error_kinds) < MAX_ERROR_KINDS:
             self._error_kinds.setdefault(text, False)
 

@@ -8,7 +8,9 @@ import orjson
 
 from locustfiles.harness.api.reply import document, number, whole
 from locustfiles.harness.caller import Caller, write_id_of
+from locustfiles.harness.digest import client_digest
 from locustfiles.harness.http.response import Response
+from service.content import ANALYTICS_PASS, ANALYTICS_STREAM, of_pass
 
 PASSES_NAME = "/v1/analytics/passes"
 
@@ -45,4 +47,5 @@ class AnalyticsClient:
             read,
             body=orjson.dumps({"id": text, "limit": limit}),
             write_id=key,
+            digest=client_digest(ANALYTICS_PASS, ANALYTICS_STREAM, of_pass(limit)),
         )

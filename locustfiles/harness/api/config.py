@@ -8,7 +8,9 @@ import orjson
 
 from locustfiles.harness.api.reply import Fields, document, rows, text, texts, whole
 from locustfiles.harness.caller import Caller, Mismatch, write_id_of
+from locustfiles.harness.digest import client_digest
 from locustfiles.harness.http.response import Response
+from service.content import CONFIG_CHANGED, config_stream, of_config
 
 PATH_NAME = "/v1/config/{path}"
 ALL_NAME = "/v1/config"
@@ -73,6 +75,7 @@ class ConfigClient:
             read,
             body=orjson.dumps(body),
             write_id=key,
+            digest=client_digest(CONFIG_CHANGED, config_stream(path), of_config(path, value)),
             intended_us=intended_us,
         )
 

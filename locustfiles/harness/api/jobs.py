@@ -9,7 +9,9 @@ import orjson
 
 from locustfiles.harness.api.reply import document, text
 from locustfiles.harness.caller import NOTHING, Caller, Mismatch, write_id_of
+from locustfiles.harness.digest import client_digest
 from locustfiles.harness.http.response import Response
+from service.content import JOB_ENQUEUED, JOBS_STREAM, of_job
 from service.schema_jobs import JobKind, JobState
 
 JOBS_NAME = "/v1/jobs"
@@ -47,14 +49,16 @@ class JobClient:
     ) -> Job | None:
         """Queue one job; it is on disk when this returns."""
         key, key_text = write_id_of(write_id)
+        asked = of_job(kind, payload or NOTHING)
         caller = self._caller
         return caller.send(
             "POST",
             caller.url(node, JOBS_NAME),
             JOBS_NAME,
             lambda reply: _job(reply, key),
-            body=orjson.dumps({"id": key_text, "kind": kind, "payload": payload or NOTHING}),
+            body=orjson.dumps({"id": key_text, **asked}),
             write_id=key,
+            digest=client_digest(JOB_ENQUEUED, JOBS_STREAM, asked),
         )
 
     def get(self, job: bytes, *, wait_s: float = 0.0, node: str | None = None) -> Job | None:

@@ -40,16 +40,18 @@ from locustfiles.harness.http.transport_error import (
     ResponseTooLarge,
     TransportError,
 )
+from locustfiles.harness.http.write import Write, check_write, write_of
 from results.sample import Outcome, Sample
 
 SampleSink = Callable[[Sample], None]
 
 
-_Facts = tuple[str, float, float, int | None, bytes | None, Reply, bytes, int]
+_Facts = tuple[str, float, float, int | None, Write, Reply, bytes, int]
 """What a sample needs and Locust's event does not have: the node, start and end in seconds, the
-intended start, the write's id, the reply, its head in lower case, and what the redirects before it
+intended start, the writes, the reply, its head in lower case, and what the redirects before it
 declared as emulated. A plain tuple, since a named one takes 0.25 us to make."""
 
+_NO_WRITE: Write = (None, None)
 _NO_REPLY = Reply(0, b"", b"", 0)
 
 
@@ -139,13 +141,15 @@ class LeanHttpSession(Calls):
         files: Files | None = None,
         timeout: float | None = None,
         write_id: bytes | None = None,
+        digest: bytes | None = None,
         intended_us: int | None = None,
     ) -> Response:
         """Send one request and return its response; count it now, or in a with-block.
 
         `name` is what it is counted under, by default `url`; `timeout` covers everything from
         connecting to the last byte, in seconds, redirects included. With `stream` it returns a
-        StreamedResponse once the head has come. `write_id` and `intended_us` go into the sample.
+        StreamedResponse once the head has come. `write_id`, `digest` and `intended_us` go into the
+        sample; the first two may also stand in `context`, as other clients take them.
         Raises ValueError or TypeError for what cannot be sent, and StopTest for a path without a
         base URL; anything that happens on the way to the target or back is on the response.
         """
@@ -163,6 +167,11 @@ class LeanHttpSession(Calls):
         origin = route.origin
         if self._context is not None:
             context = {**self._context(), **(context or {})}
+        write = _NO_WRITE
+        if write_id is not None or digest is not None:
+            write = check_write(write_id, digest)
+        elif context:
+            write = write_of(context) or _NO_WRITE
         full_url = f"{origin.url}{target}"
         meta: dict[str, Any] = {
             "request_type": method,
@@ -199,7 +208,7 @@ class LeanHttpSession(Calls):
         finally:
             end_s = perf_counter()
             if not answered:
-                ended: _Facts = (origin.url, start_s, end_s, intended_us, write_id, reply, b"", 0)
+                ended: _Facts = (origin.url, start_s, end_s, intended_us, write, reply, b"", 0)
                 self._yield(meta, ended, Outcome.CANCELLED)
         final_url, emulated_before_us = full_url, 0
         if chain is not None:
@@ -215,7 +224,7 @@ class LeanHttpSession(Calls):
             start_s,
             end_s,
             intended_us,
-            write_id,
+            write,
             reply,
             head,
             emulated_before_us,
@@ -299,11 +308,11 @@ class LeanHttpSession(Calls):
     def _report_stream(self, facts: _Facts, response: StreamedResponse) -> None:
         """At the end of its body, whose time and bytes belong to the request."""
         stream, meta = response.stream, response.request_meta
-        node, start_s, _, intended_us, write_id, reply, head, emulated_before_us = facts
+        node, start_s, _, intended_us, write, reply, head, emulated_before_us = facts
         end_s = stream.ended_s
         size = max(reply.bytes_received, stream.bytes_received)
         reply = reply._replace(bytes_received=size)
-        facts = (node, start_s, end_s, intended_us, write_id, reply, head, emulated_before_us)
+        facts = (node, start_s, end_s, intended_us, write, reply, head, emulated_before_us)
         if stream.cancelled:
             self._yield(meta, facts, Outcome.CANCELLED)
             return
@@ -337,7 +346,7 @@ class LeanHttpSession(Calls):
         """Locust is not told of a cancelled request: its outcome is unknown, not a failure."""
         if self._sink is None:
             return
-        node, start_s, end_s, intended_us, write_id, reply, head, emulated_before_us = facts
+        node, start_s, end_s, intended_us, write, reply, head, emulated_before_us = facts
         self._sink(
             Sample(
                 f"{meta['request_type']} {meta['name']}",
@@ -348,8 +357,9 @@ class LeanHttpSession(Calls):
                 reply.status,
                 reply.bytes_received,
                 emulated_us(head) + emulated_before_us,
-                write_id,
+                write[0],
                 node,
+                write[1],
             )
         )
 

@@ -250,6 +250,7 @@ class Driver:
                 {
                     **sample._asdict(),
                     "write_id": None if sample.write_id is None else sample.write_id.hex(),
+                    "digest": None if sample.digest is None else sample.digest.hex(),
                 }
                 for sample in self.samples
             ],

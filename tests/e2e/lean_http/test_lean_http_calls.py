@@ -319,12 +319,12 @@ def test_a_user_stopped_in_mid_request_leaves_a_cancelled_sample(
         gone.append(True)
 
     server = serve(script)
-    client.spawn("POST", f"{server.url}/", json={}, write_id="00ff", timeout=30)
+    client.spawn("POST", f"{server.url}/", json={}, write_id="00ff" * 8, timeout=30)
     wait_until(client, lambda: bool(seen))
     assert client.kill()["dead"]
     state = client.state()
     assert [sample["outcome"] for sample in state["samples"]] == ["cancelled"]
-    assert (state["samples"][0]["write_id"], state["samples"][0]["status"]) == ("00ff", 0)
+    assert (state["samples"][0]["write_id"], state["samples"][0]["status"]) == ("00ff" * 8, 0)
     assert state["events"] == [], "unknown is not a failure, so Locust hears nothing"
     assert state["idle"] == [], "the stream is dirty"
     wait_until(client, lambda: bool(gone))

@@ -252,7 +252,7 @@ def test_a_cancelled_request_closes_its_socket_and_the_next_is_on_a_fresh_one(
 
     server = serve(script)
     limits: dict[str, Any] = {"own_timeout": 0.3} if how == "timeout" else {}
-    client.spawn("POST", f"{server.url}/", json={}, write_id="00ff", timeout=60, **limits)
+    client.spawn("POST", f"{server.url}/", json={}, write_id="00ff" * 8, timeout=60, **limits)
     wait_until(client, lambda: bool(seen))
     if how == "kill":
         assert client.kill()["dead"]
@@ -261,7 +261,7 @@ def test_a_cancelled_request_closes_its_socket_and_the_next_is_on_a_fresh_one(
     wait_until(client, lambda: bool(ended))
     state = client.state()
     assert [sample["outcome"] for sample in state["samples"]] == ["cancelled"]
-    assert (state["samples"][0]["write_id"], state["events"]) == ("00ff", [])
+    assert (state["samples"][0]["write_id"], state["events"]) == ("00ff" * 8, [])
     assert client.counts()["open"] == 0
     assert client.request("GET", f"{server.url}/")["content"] == "next"
     assert server.connections == 2

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
+import uuid_utils
 from locust.env import Environment
 from locust.event import Events
 
@@ -27,7 +29,10 @@ class Taken:
         self.samples: list[Sample] = []
         self.untimed: list[str] = []
         self.environment = Environment(events=Events())  # type: ignore[no-untyped-call]
-        self.recorder = EventRecorder(self.samples.append, self.untimed.append)
+        self.misnamed: list[ValueError] = []
+        self.recorder = EventRecorder(
+            self.samples.append, self.untimed.append, self.misnamed.append
+        )
         self.recorder.attach(self.environment)
 
     def fire(self, **given: Any) -> Sample | None:
@@ -151,6 +156,32 @@ def test_hosts_beyond_a_bound_are_counted_as_one(taken: Taken) -> None:
     assert nodes[MAX_HOSTS - 1] == f"http://host{MAX_HOSTS - 1}"
     assert nodes[MAX_HOSTS:] == [FURTHER_HOSTS] * 5
     assert found(taken.fire(url="http://host0/")).node == "http://host0", "still its own"
+
+
+def test_a_context_that_names_a_write_is_in_the_sample(taken: Taken) -> None:
+    key = UUID("0190f3a0-0000-7000-8000-00000000000a")
+    for named in (key, str(key), key.bytes, [key], uuid_utils.UUID(str(key))):
+        assert found(taken.fire(context={"write_id": named})).write_id == key.bytes
+    sample = found(taken.fire(context={"write_id": [key, key.bytes], "digest": bytes(16)}))
+    assert (sample.write_id, sample.digest) == (key.bytes * 2, bytes(16))
+    assert taken.misnamed == []
+
+
+@pytest.mark.parametrize("context", [None, {}, {"write_id": None}, {"digest": "own"}, 5, "x"])
+def test_a_context_without_a_write_is_no_write(taken: Taken, context: object) -> None:
+    sample = found(taken.fire(context=context))
+    assert (sample.write_id, sample.digest) == (None, None)
+    assert taken.misnamed == []
+
+
+@pytest.mark.parametrize("named", ["x", b"", b"short", 5, [], [None], {"a": 1}, True])
+def test_a_write_that_is_named_wrongly_is_told_and_the_request_counts(
+    taken: Taken, named: object
+) -> None:
+    sample = found(taken.fire(context={"write_id": named}))
+    assert sample.write_id is None
+    [error] = taken.misnamed
+    assert "write_id must be" in str(error)
 
 
 def test_nothing_is_taken_once_it_is_detached(taken: Taken) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgpack
 import pytest
+from locust.env import Environment
+from locust.event import Events
 
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.ledger_book import LedgerBook
@@ -77,6 +79,28 @@ def test_a_load_side_without_writes_ships_no_ledger_and_none_is_begun(folder: Ru
     book = LedgerBook(folder)
     book.close()
     assert book.failures == 0 and not folder.ledger.exists()
+
+
+def test_a_write_that_a_locustfile_names_wrongly_is_a_users_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shipped: list[tuple[str, dict[str, Any]]] = []
+    side = load_side(lambda kind, report: shipped.append((kind, report)))
+    environment = Environment(events=Events())  # type: ignore[no-untyped-call]
+    side.attach(environment)
+    given = {"request_type": "POST", "name": "/", "response_time": 1, "response_length": 0}
+    for _ in range(3):
+        environment.events.request.fire(**given, context={"write_id": "mine"}, exception=None)  # type: ignore[no-untyped-call]
+    side.detach(environment)
+    side.finish()
+    assert side.user_errors == 3, "each is a write that is not in the ledger"
+    [told] = [report["text"] for kind, report in shipped if kind == "annotation"]
+    assert told == (
+        "ValueError in the context of a request: write_id must be a UUID, its text or its 16 "
+        "bytes, not str of 4"
+    )
+    assert caplog.text.count("not in the ledger") == 1
+    assert all(kind != "writes" for kind, _ in shipped)
 
 
 def test_a_ledger_that_cannot_be_written_is_counted_and_the_run_goes_on(

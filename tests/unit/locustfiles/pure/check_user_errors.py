@@ -192,7 +192,7 @@ def test_the_books_take_what_users_raised(tmp_path: Path) -> None:
     for wrong in ({"t_s": 0.5, "label": "user_errors"}, {"t_s": "0", "label": "a", "text": "b"}):
         with pytest.raises(ValueError, match="annotation"):
             book.take("annotation", wrong)
-    with pytest.raises(ValueError, match="not 'gossip'"):
+    with pytest.raises(ValueError, match="of kind 'gossip'"):
         book.take("gossip", {})
     book.close(None, {})
     (note,) = read_timeline(book.folder.timeline).annotations
