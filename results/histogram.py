@@ -121,13 +121,13 @@ class Histogram:
 
     def _hold(self, first: int, stop: int) -> None:
         """Make room for those buckets, in steps of half a doubling."""
+        held = len(self._counts)
+        if self._base <= first and stop <= self._base + held:
+            return
         base = first >> _HALF_BITS << _HALF_BITS
         end = (stop + _HALF - 1) >> _HALF_BITS << _HALF_BITS
-        held = len(self._counts)
         if held:
             base, end = min(base, self._base), max(end, self._base + held)
-        if end - base == held:
-            return
         counts = (ctypes.c_uint64 * (end - base))()
         place = addressof(counts) + (self._base - base) * _COUNT_BYTES
         ctypes.memmove(place, self._counts, held * _COUNT_BYTES)
