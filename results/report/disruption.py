@@ -42,7 +42,6 @@ BAD = frozenset((Fate.LOST, Fate.ALTERED, Fate.DUPLICATED, Fate.PHANTOM))
 DOUBTFUL = frozenset((Fate.UNVERIFIED, Fate.UNREAD))
 
 MOST_EXAMPLES = 10
-MOST_FAULTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,8 @@ def fault_table(record: Record) -> Table | None:
         Column("Budget burnt", "share of the errors that the whole run may make", numeric=True),
         Column("Requests lost", "fewer ended than were to be expected", numeric=True),
     )
-    rows = tuple(_fault_row(fault) for fault in faults[:MOST_FAULTS])
-    more = len(faults) - len(rows)
-    notes = (f"{more:,} more faults are in verdict.json.",) if more else ()
-    return Table("Faults, and what each did to the traffic", columns, rows, notes)
+    rows = tuple(_fault_row(fault) for fault in faults)
+    return Table("Faults, and what each did to the traffic", columns, rows)
 
 
 def _fault_row(fault: Document) -> tuple[Cell, ...]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from results.errors import RunFolderError
 
-LARGEST_BYTES = 64 * 1024 * 1024
-"""verdict.json of 40 windows with 500 endpoints each has 20 MB."""
+LARGEST_BYTES = 256 * 1024 * 1024
+"""verdict.json of 200 windows with 500 endpoints each has 100 MB."""
 
 
 class Document:

@@ -11,21 +11,42 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 
 from jinja2 import BaseLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from results.report import disruption, library, outcome, surroundings, traffic
-from results.report.figure import Sketch, figure
+from results.report.figure import figure
 from results.report.record import KeptFile, Record
+from results.report.sketch import Sketch
+from results.report.table import Table
 from results.report.text import LONGEST, LONGEST_TITLE, shortened, visible
 
 _TEMPLATES = resources.files("results.report") / "template"
 
 
+LARGEST_BYTES = 6_000_000
+"""Of a page, 4.9 MB of which are the plots' library: what a mail server takes."""
+
+DETAIL = ((200, 2_000), (40, 1_000), (8, 300))
+"""Rows of each table and points of each curve. A run with so many windows, endpoints or nodes that
+the page would be too large is shown with fewer; every row says which file has the rest."""
+
+
 def page(record: Record, sketch: Sketch, files: Sequence[KeptFile]) -> str:
-    """The whole document."""
+    """The whole document, with as much detail as fits."""
+    content = _content(record, files)
+    text = ""
+    for most_rows, most_points in DETAIL:
+        text = _rendered(_cut(content, most_rows), replace(sketch, most_points=most_points))
+        if len(text.encode()) <= LARGEST_BYTES:
+            break
+    return text
+
+
+def _rendered(content: Mapping[str, object], sketch: Sketch) -> str:
     own = _template("page.js")
     plots = library.script()
     environment = Environment(
@@ -37,8 +58,7 @@ def page(record: Record, sketch: Sketch, files: Sequence[KeptFile]) -> str:
     )
     environment.filters["shown"] = shown
     return environment.get_template("page.html.j2").render(
-        **_content(record),
-        files=surroundings.file_table(files),
+        **content,
         step_s=sketch.step_s,
         figure=Markup(_as_json(figure(sketch))),
         policy=_policy(plots, own),
@@ -48,9 +68,24 @@ def page(record: Record, sketch: Sketch, files: Sequence[KeptFile]) -> str:
     )
 
 
-def _content(record: Record) -> Mapping[str, object]:
+def _cut(content: Mapping[str, object], most: int) -> dict[str, object]:
+    """Every table, and every list of them, with so many entries at most."""
+    found: dict[str, object] = {}
+    for name, value in content.items():
+        if isinstance(value, Table):
+            found[name] = value.cut(most)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Table):
+            found[name] = tuple(table.cut(most) for table in value[:most])
+        else:
+            found[name] = value
+    return found
+
+
+def _content(record: Record, files: Sequence[KeptFile]) -> Mapping[str, object]:
     """By the names that the template uses."""
     generator = record.verdict.table("generator")
+    endpoints = traffic.endpoint_tables(record)
+    audit = disruption.audit_section(record)
     return {
         "run_id": record.timeline.header.run_id,
         "headline": outcome.headline(record),
@@ -59,17 +94,20 @@ def _content(record: Record) -> Mapping[str, object]:
         "checks": outcome.check_table(record),
         "faults": disruption.fault_table(record),
         "windows": traffic.window_table(record),
-        "endpoints": traffic.endpoint_tables(record),
+        "endpoints": endpoints.whole,
+        "endpoints_of_parts": endpoints.parts,
         "errors": traffic.error_table(record),
         "arrivals": traffic.arrival_table(record),
         "figures": traffic.figure_table(record),
-        "audit": disruption.audit_section(record),
+        "audit": audit,
+        "audit_tables": () if audit is None else audit.tables,
         "fit": generator.truth("fit"),
         "findings": [finding.text("text") for finding in generator.rows("findings")],
         "health": surroundings.health_table(record),
         "target": surroundings.target_table(record),
         "events": surroundings.event_table(record),
         "environment": surroundings.environment_tables(record),
+        "files": surroundings.file_table(files),
         "doubts": record.doubts,
     }
 

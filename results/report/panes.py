@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from results.report.figure import Band, BandKind, Curve, Mark, Pane, Sketch, Thinning
+from results.report.sketch import Band, BandKind, Curve, Mark, Pane, Sketch, Thinning
 from results.scrape import COMMIT_MS, CPU_PERCENT, QUEUE_EVENTS
 from results.series import ArrivalSeries, LatencySeries, Series
 from results.timeline import TargetSample, Timeline
@@ -48,13 +49,13 @@ def sketch(timeline: Timeline, series: Series) -> Sketch:
         *_errors(series),
         *_target(timeline.target, series.seconds),
     ]
-    bands = (*_phases(timeline), *_faults(timeline, end_s))
+    bands = [_clipped(band, end_s) for band in (*_phases(timeline), *_faults(timeline))]
     marks = tuple(
         Mark(one.t_s, f"{one.label}: {one.text}")
         for one in timeline.annotations
         if series.first_s <= one.t_s <= end_s
     )
-    return Sketch(series.first_s, end_s, tuple(panes), bands, marks)
+    return Sketch(series.first_s, end_s, tuple(panes), tuple(filter(None, bands)), marks)
 
 
 def _requests(timeline: Timeline, series: Series) -> Pane:
@@ -170,17 +171,23 @@ def _phases(timeline: Timeline) -> list[Band]:
     return [Band(BandKind.PHASE, p.name, p.start_s, p.end_s) for p in phases]
 
 
-def _faults(timeline: Timeline, end_s: float) -> list[Band]:
+def _faults(timeline: Timeline) -> list[Band]:
     """Each fault, and once what follows those that overlap."""
     found, recoveries = [], {}
     for span in fault_spans(timeline):
         fault = span.fault
         whom = f" {fault.node}" if fault.node else ""
         name = f"{fault.kind}{whom}"
-        band = Band(BandKind.FAULT, name, span.start_s, min(span.end_s, end_s), fault.kind)
+        band = Band(BandKind.FAULT, name, span.start_s, span.end_s, fault.kind)
         found.append(band)
         if span.recovery is not None:
             recoveries[span.recovery] = Band(
                 BandKind.RECOVERY, f"after {name}", *span.recovery, f"after {fault.kind}"
             )
     return [*found, *recoveries.values()]
+
+
+def _clipped(band: Band, end_s: float) -> Band | None:
+    """The part of it that is drawn; None when there is none."""
+    start_s, stop_s = max(0.0, band.start_s), min(band.end_s, end_s)
+    return replace(band, start_s=start_s, end_s=stop_s) if start_s < stop_s else None

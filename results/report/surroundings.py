@@ -36,9 +36,7 @@ from results.scrape import (
 from results.timeline import Plan
 from results.windows import RUN
 
-MOST_EVENTS = 200
 MOST_PHASES = 40
-MOST_OPTIONS = 100
 
 _HEALTH = (
     (health.LAG_P99_MS, "lag p99 ms", "how late the loop woke"),
@@ -210,13 +208,9 @@ def event_table(record: Record) -> Table | None:
     marked = sorted(record.timeline.annotations, key=lambda one: one.t_s)
     if not marked:
         return None
-    rows = tuple(
-        (Cell(clock(one.t_s), one.t_s), text(one.label), text(one.text))
-        for one in marked[:MOST_EVENTS]
-    )
-    more = len(marked) - len(rows)
-    notes = (f"{more:,} more are in timeline.jsonl.",) if more else ()
-    return Table("What was marked on the timeline", words("At", "Kind", "Text"), rows, notes)
+    rows = tuple((Cell(clock(one.t_s), one.t_s), text(one.label), text(one.text)) for one in marked)
+    columns = words("At", "Kind", "Text")
+    return Table("What was marked on the timeline", columns, rows, "timeline.jsonl")
 
 
 def environment_tables(record: Record) -> tuple[Table, ...]:
@@ -232,7 +226,8 @@ def environment_tables(record: Record) -> tuple[Table, ...]:
         Table(
             caption,
             words("Name", "Value"),
-            tuple((text(name), text(value)) for name, value in list(found.items())[:MOST_OPTIONS]),
+            tuple((text(name), text(value)) for name, value in found.items()),
+            "manifest.json",
         )
         for caption, found in groups
         if found
@@ -250,4 +245,4 @@ def _host(host: Document) -> dict[str, str]:
 def file_table(files: Sequence[KeptFile]) -> Table:
     columns = (*words("File"), Column("Size", numeric=True))
     rows = tuple((text(file.path), size(file.size_bytes)) for file in files)
-    return Table("Files of the bundle when this page was made", columns, rows)
+    return Table("Files of the bundle when this page was made", columns, rows, "the folder")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Writer = Callable[[float], str]
 
@@ -43,15 +43,24 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`caption` says what the rows are; `notes` follow it. The first column names its row."""
+    """`caption` says what the rows are, `whole` which file of the bundle has all of them.
+
+    The first column names its row. `left_out` rows are not among `rows`.
+    """
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
+    whole: str = "verdict.json"
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows), self.caption
+
+    def cut(self, most: int) -> Table:
+        """With its first rows alone."""
+        left_out = max(0, len(self.rows) - most)
+        return replace(self, rows=self.rows[:most], left_out=self.left_out + left_out)
 
     @property
     def has_long_names(self) -> bool:

@@ -11,7 +11,7 @@ from results.printable import printable
 LONGEST = 120
 """A route template fits; what is longer is shown cut, and whole when it is pointed at."""
 
-LONGEST_TITLE = 2_000
+LONGEST_TITLE = 1_000
 
 
 def visible(text: str) -> str:

@@ -25,12 +25,6 @@ from results.report.table import (
 )
 from results.windows import RUN
 
-MOST_ENDPOINTS = 100
-"""A window: a scenario has some twenty. All of them are in csv/endpoints.csv."""
-
-MOST_WINDOWS = 60
-MOST_ROWS = 200
-
 ERROR_KINDS = {
     "http_4xx": "answered with a status of 400 to 499",
     "http_5xx": "answered with a status of 500 to 599",
@@ -78,10 +72,9 @@ def window_table(record: Record) -> Table | None:
         *([Column("corrected p99 ms", _CORRECTED, numeric=True)] if corrected else []),
         Column("Unfit", "seconds in which the generator was not fit", numeric=True),
     )
-    shown = found[:MOST_WINDOWS]
-    rows = tuple(_window_row(each, corrected) for each in shown)
-    notes = _more(len(found) - len(shown), "windows", "csv/windows.csv")
-    return Table("Every window: the run, its phases, faults and recoveries", columns, rows, notes)
+    rows = tuple(_window_row(each, corrected) for each in found)
+    caption = "Every window: the run, its phases, faults and recoveries"
+    return Table(caption, columns, rows, "csv/windows.csv")
 
 
 def _window_row(window: Document, corrected: bool) -> tuple[Cell, ...]:
@@ -118,7 +111,7 @@ def _covered(marks: list[Document]) -> float:
 
 def endpoint_tables(record: Record) -> EndpointTables:
     whole, parts = None, []
-    for each in windows(record)[:MOST_WINDOWS]:
+    for each in windows(record):
         name = each.text("name")
         table = _endpoint_table(each, name)
         if name == RUN:
@@ -143,12 +136,8 @@ def _endpoint_table(window: Document, name: str) -> Table | None:
         *([Column("corrected p99 ms", _CORRECTED, numeric=True)] if has_corrected else []),
         Column("Received", "bytes of the answers", numeric=True),
     )
-    rows = tuple(
-        _endpoint_row(endpoint, stats, has_corrected)
-        for endpoint, stats in endpoints[:MOST_ENDPOINTS]
-    )
-    notes = _more(len(endpoints) - len(rows), "endpoints", "csv/endpoints.csv")
-    return Table(f"Endpoints in the window {name}", columns, rows, notes)
+    rows = tuple(_endpoint_row(endpoint, stats, has_corrected) for endpoint, stats in endpoints)
+    return Table(f"Endpoints in the window {name}", columns, rows, "csv/endpoints.csv")
 
 
 _QUANTILES = ("mean", "p50", "p90", "p99", "p99.9", "max")
@@ -234,7 +223,7 @@ def arrival_table(record: Record) -> Table | None:
         Column("Unsent", "offered and not started, so without a latency", numeric=True),
         Column("Completed", "their tasks ended", numeric=True),
     )
-    return _capped("Arrivals of the open load", columns, rows)
+    return Table("Arrivals of the open load", columns, tuple(rows)) if rows else None
 
 
 def figure_table(record: Record) -> Table | None:
@@ -252,20 +241,8 @@ def figure_table(record: Record) -> Table | None:
         *words("Figure", "Window"),
         *numbers("Count", "Sum", "Mean", "Least", "Most", "Sum per s"),
     )
-    return _capped("Figures that users observed", columns, sorted(rows, key=lambda r: r[0].text))
+    rows.sort(key=lambda row: row[0].text)
+    return Table("Figures that users observed", columns, tuple(rows)) if rows else None
 
 
 _FIGURES = ("count", "sum", "mean", "least", "most", "rate_per_s")
-
-
-def _capped(
-    caption: str, columns: tuple[Column, ...], rows: list[tuple[Cell, ...]]
-) -> Table | None:
-    if not rows:
-        return None
-    notes = _more(len(rows) - MOST_ROWS, "rows", "verdict.json")
-    return Table(caption, columns, tuple(rows[:MOST_ROWS]), notes)
-
-
-def _more(left_out: int, what: str, where: str) -> tuple[str, ...]:
-    return (f"{left_out:,} more {what} are in {where}.",) if left_out > 0 else ()
