@@ -16,11 +16,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from deploy import lifecycle
+from deploy import lifecycle, results_cli
 from deploy.client import NodeInfo
 from deploy.errors import ClusterError
 from deploy.local import START_TIMEOUT_S, LocalCluster
 from deploy.state import default_path, remove
+from results.errors import ResultsError
+from results.printable import printable
 
 DEFAULT_ROLES = ("gateway", "app", "app", "jobs", "analytics")
 """P1-1's five nodes; a smaller cluster takes the first of them, a larger one has more `app`."""
@@ -38,6 +40,7 @@ cluster_app = typer.Typer(help="A local cluster of Foundation nodes.", no_args_i
 app.add_typer(cluster_app, name="cluster")
 shape_app = typer.Typer(help="What a locustfile plans.", no_args_is_help=True)
 app.add_typer(shape_app, name="shape")
+app.add_typer(results_cli.app, name="results")
 
 StateFile = Annotated[
     Path | None,
@@ -52,6 +55,9 @@ def main() -> None:
     except ClusterError as error:
         print(f"foundation: {error}", file=sys.stderr)
         sys.exit(_OPERATING_ERROR)
+    except ResultsError as error:
+        print(f"foundation: {printable(str(error), None)}", file=sys.stderr)
+        sys.exit(results_cli.BAD_INPUT)
 
 
 @app.command(

@@ -9,26 +9,25 @@ seals anew. This module must not write anything but `digests.txt`.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from results.difference import differences
+from results.difference import Difference, differences
 from results.digest import DIGESTS, Found, as_text, digest_of, files_below, read_digests
-from results.errors import BundleError, ResultsError
+from results.errors import BundleError, ResultsError, RunFolderError
 from results.printable import printable
 from results.replay import replay
-from results.run_folder import RunFolder, write_bytes
+from results.run_folder import RunFolder, read_json, write_bytes
 from results.verdict import Judgement, as_document
 
 LOGS = "logs"
 """The folder that may be written on after its run: the nodes outlive it where a web UI goes on."""
 
 PACKAGE = "foundation-load"
-
-MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 MOST_DIFFERENCES = 10
 
 
@@ -74,6 +73,13 @@ def is_sealed(folder: RunFolder) -> bool:
     return folder.digests.is_file()
 
 
+def changed(folder: RunFolder) -> tuple[str, ...]:
+    """What is not as it was sealed. Raises BundleError where digests or folder cannot be read."""
+    listed, found = read_digests(folder.digests), files_below(folder.path)
+    wrong = [f"{printable(name)}: {what}" for name, what in _against_digests(listed, found) if what]
+    return tuple([*wrong, *_not_listed(listed, found)[1]])
+
+
 def verify(folder: RunFolder) -> Verification:
     """Hold the files against their digests, and the verdict against timeline and ledger.
 
@@ -101,9 +107,13 @@ def verify(folder: RunFolder) -> Verification:
         problems += unlisted
     except BundleError as error:
         problems.append(str(error))
-    judgement, wrong_verdict = _verdict_again(folder, found)
+    again = _verdict_again(folder, found)
     return Verification(
-        files, size_bytes, tuple([*problems, *wrong_verdict]), tuple(notes), judgement
+        files,
+        size_bytes,
+        (*problems, *again.problems),
+        (*notes, *again.notes),
+        again.judgement,
     )
 
 
@@ -137,22 +147,39 @@ def _not_listed(listed: dict[str, str], found: Found) -> tuple[list[str], list[s
     return notes, problems
 
 
-def _verdict_again(folder: RunFolder, found: Found) -> tuple[Judgement | None, list[str]]:
-    """The verdict, and what is wrong with the one that was written."""
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """The verdict that was computed again, and how the one that was written compares to it."""
+
+    judgement: Judgement | None
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _verdict_again(folder: RunFolder, found: Found) -> _Again:
     if strange := [name for name in found.strange if name.split("/")[0] != LOGS]:
         # It might lead out of the folder.
-        kind = found.strange[strange[0]]
-        return None, [f"the verdict is not computed again, since {printable(strange[0])} is {kind}"]
+        what = f"{printable(strange[0])} is {found.strange[strange[0]]}"
+        return _Again(None, (f"the verdict is not computed again, since {what}",))
     try:
         judgement = replay(folder.timeline)
     except ResultsError as error:
-        return None, [f"the verdict cannot be computed again: {error}"]
+        return _Again(None, (f"the verdict cannot be computed again: {error}",))
+    if not os.path.lexists(folder.verdict):
+        why = "the run was killed before its verdict, or its disk was full"
+        return _Again(judgement, (f"there is no verdict.json: {why}",))
     try:
-        stated = _document(folder)
-    except BundleError as error:
-        return judgement, [str(error)]
+        stated = read_json(folder.verdict)
+    except RunFolderError as error:
+        return _Again(judgement, (str(error),))
     computed = json.loads(json.dumps(as_document(judgement)))
-    differing = list(differences(stated, computed))
+    return _compared(folder, judgement, list(differences(stated, computed)))
+
+
+def _compared(folder: RunFolder, judgement: Judgement, found: Sequence[Difference]) -> _Again:
+    """A suite that came later may write more fields; what was written must be so."""
+    lacking = [one for one in found if one.is_lacking and "." in one.place]
+    differing = [one for one in found if one not in lacking]
     problems = [
         f"verdict.json, {one.place}: it says {one.stated}, timeline and ledger give {one.computed}"
         for one in differing[:MOST_DIFFERENCES]
@@ -164,37 +191,20 @@ def _verdict_again(folder: RunFolder, found: Found) -> tuple[Judgement | None, l
             f"verdict.json was written by {PACKAGE} {wrote}, this is {_own_version()}: verify with "
             "the version that wrote it"
         )
-    return judgement, problems
-
-
-def _document(folder: RunFolder) -> object:
-    """Of `verdict.json`. Raises BundleError."""
-    path = folder.verdict
-    if not path.is_file():
-        raise BundleError(
-            "there is no verdict.json: the run was killed before its verdict, or its disk was full"
-        )
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_DOCUMENT_BYTES + 1)
-        if len(text) > MAX_DOCUMENT_BYTES:
-            raise BundleError(f"{path} is longer than {MAX_DOCUMENT_BYTES:,} bytes")
-        document: object = json.loads(text)
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path} is no JSON: {error}") from error
-    return document
+    notes = [f"verdict.json lacks {one.place}, which this suite writes" for one in lacking]
+    if len(notes) > MOST_DIFFERENCES:
+        notes[MOST_DIFFERENCES:] = [f"verdict.json lacks {len(notes) - MOST_DIFFERENCES} more"]
+    return _Again(judgement, tuple(problems), tuple(notes))
 
 
 def _other_version(folder: RunFolder) -> str | None:
     """The suite's version that wrote the run, where it is known and another."""
     try:
-        with folder.manifest.open("rb") as file:
-            document = json.loads(file.read(MAX_DOCUMENT_BYTES))
-        wrote = document["versions"][PACKAGE]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        manifest = read_json(folder.manifest)
+    except RunFolderError:
         return None
+    versions = manifest.get("versions") if isinstance(manifest, dict) else None
+    wrote = versions.get(PACKAGE) if isinstance(versions, dict) else None
     return printable(wrote, 40) if isinstance(wrote, str) and wrote != _own_version() else None
 
 

@@ -18,15 +18,21 @@ CLOSE = 1e-9
 order."""
 
 _LONGEST_VALUE = 60
+_LEAD = 10
+"""Characters that are shown before two texts part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field, such as `checks[2].value`, with what either document says, as text."""
+    """One field, such as `checks[2].value`, with what either document says, as text.
+
+    `is_lacking`: the stated document has no such field at all.
+    """
 
     place: str
     stated: str
     computed: str
+    is_lacking: bool = False
 
 
 def differences(stated: object, computed: object, place: str = "") -> Iterator[Difference]:
@@ -40,6 +46,9 @@ def differences(stated: object, computed: object, place: str = "") -> Iterator[D
             yield Difference(place, f"{len(stated)} entries", f"{len(computed)} entries")
         for n, (one, other) in enumerate(zip(stated, computed, strict=False)):
             yield from differences(one, other, f"{place}[{n}]")
+    elif isinstance(stated, str) and isinstance(computed, str):
+        if stated != computed:
+            yield Difference(place or "the document", *_where_apart(stated, computed))
     elif not _is_same(stated, computed):
         yield Difference(place or "the document", _shown(stated), _shown(computed))
 
@@ -48,11 +57,20 @@ def _of_field(
     stated: dict[str, object], computed: dict[str, object], name: str, place: str
 ) -> Iterator[Difference]:
     if name not in stated:
-        yield Difference(place, "nothing", _shown(computed[name]))
+        yield Difference(place, "nothing", _shown(computed[name]), is_lacking=True)
     elif name not in computed:
         yield Difference(place, _shown(stated[name]), "nothing")
     else:
         yield from differences(stated[name], computed[name], place)
+
+
+def _where_apart(one: str, other: str) -> tuple[str, str]:
+    """Both, from shortly before the first character that differs."""
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+    start = same - _LEAD if same > 2 * _LEAD else 0
+    mark = "…" if start else ""
+    return _shown(mark + one[start:]), _shown(mark + other[start:])
 
 
 def _is_same(one: object, other: object) -> bool:

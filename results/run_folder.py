@@ -18,11 +18,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from results.errors import RunFolderError
+from results.printable import printable
 from results.redaction import redacted
 
 LONGEST_RUN_ID = 100
 
 _RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+"""A verdict of 40 windows with 500 endpoints each has 20 MB."""
 
 PART = ".part"
 """How the name of a file ends that is being written; it begins with a dot."""
@@ -135,6 +139,22 @@ def open_run(runs_dir: Path, run_id: str) -> RunFolder:
     if not folder.timeline.is_file():
         raise RunFolderError(f"{folder.path} holds no timeline.jsonl: is the run id right?")
     return folder
+
+
+def read_json(path: Path) -> object:
+    """A document. Raises RunFolderError when it is no regular file, no JSON or far too long."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(number, "rb") as file:
+            data = file.read(MAX_DOCUMENT_BYTES + 1)
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise ValueError(f"longer than {MAX_DOCUMENT_BYTES:,} bytes")
+        document: object = json.loads(data)
+    except OSError as error:
+        raise RunFolderError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"cannot read {path} as JSON: {printable(str(error))}") from error
+    return document
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:

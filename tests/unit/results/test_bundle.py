@@ -120,12 +120,31 @@ def test_a_timeline_that_was_edited_and_sealed_anew_is_found_by_the_verdict(
     assert "more fields differ" in text
 
 
+def test_a_field_that_the_suite_did_not_write_before_is_noted_and_one_that_must_be_is_not(
+    tmp_path: Path,
+) -> None:
+    folder = made_run(tmp_path)
+    document = json.loads(folder.verdict.read_text())
+    del document["windows"][0]["total"]["bytes_received"]
+    folder.verdict.write_text(json.dumps(document))
+    seal(folder)
+    found = verify(folder)
+    assert found.holds
+    assert found.notes == (
+        "verdict.json lacks windows[0].total.bytes_received, which this suite writes",
+    )
+    del document["checks"]
+    folder.verdict.write_text(json.dumps(document))
+    seal(folder)
+    assert "checks: it says nothing" in problems_of(folder)
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("", "is no JSON"),
-        ("{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("", "as JSON"),
+        ("{", "as JSON"),
+        ("[" * 100_000, "as JSON"),
         ("[]", "the document"),
         ("null", "the document"),
         ('{"verdict": NaN}', "verdict"),

@@ -47,3 +47,14 @@ def test_what_is_shown_of_values_is_short_and_printable() -> None:
     assert shown[1][2] == "null"
     assert shown[2][1:] == ("an object of 1 fields", "false")
     assert shown[3][1:] == ("a list of 1", "0.5")
+
+
+def test_long_texts_are_shown_from_where_they_part() -> None:
+    (difference,) = differences("x" * 500 + "one", "x" * 500 + "two")
+    assert difference.stated == '"…xxxxxxxxxxone"'
+    assert difference.computed == '"…xxxxxxxxxxtwo"'
+
+
+def test_a_field_that_is_not_there_is_told_apart_from_one_that_differs() -> None:
+    lacking = [one.is_lacking for one in differences({"a": 1}, {"a": 2, "b": 3})]
+    assert lacking == [False, True]

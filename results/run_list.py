@@ -1,0 +1,252 @@
+"""The runs below a folder: what each was, how it ended, what it takes, and finding one by its name.
+
+Read from manifest and verdict, which are small; timelines are not read but for their first bytes.
+Folders may have been damaged or made by others: what cannot be read is told of the run, and stops
+nothing. This module must not change anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from results.errors import RunFolderError
+from results.printable import printable
+from results.run_folder import RunFolder, read_json
+from results.verdict import Verdict
+
+LATEST = "latest"
+"""Stands for the run that began last."""
+
+RUNNING_S = 60.0
+"""A run without a verdict that wrote within this time may still go on: it writes every second."""
+
+_MARKS = ("timeline.jsonl", "manifest.json", "verdict.json", "digests.txt")
+"""Any of these makes a folder look like a run's."""
+
+_TIMELINE_BEGINS = b'{"kind":"header"'
+_MOST_NAMED = 5
+
+
+class State(StrEnum):
+    """`killed`: no verdict was written, and nothing any more."""
+
+    JUDGED = "judged"
+    RUNNING = "running"
+    KILLED = "killed"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """`began_us` is microseconds since the epoch, from the manifest, else of the oldest file.
+
+    `changed_s` is when a file was written last. `is_ours` says that the folder is a run's for sure;
+    `problem` is why it is broken.
+    """
+
+    folder: RunFolder
+    state: State
+    began_us: int
+    changed_s: float
+    size_bytes: int
+    scenario: str | None = None
+    verdict: Verdict | None = None
+    requests: int | None = None
+    problem: str | None = None
+    is_ours: bool = True
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.run_id
+
+    @property
+    def began_at(self) -> datetime:
+        return datetime.fromtimestamp(self.began_us / 1e6, UTC)
+
+    @property
+    def word(self) -> str:
+        """The verdict, or why there is none."""
+        return self.state.value if self.verdict is None else self.verdict.value
+
+
+def list_runs(runs_dir: Path, *, now_s: float) -> list[ListedRun]:
+    """The newest first. `now_s` is seconds since the epoch. Raises RunFolderError."""
+    found = [listed(RunFolder(path), now_s=now_s) for path in _run_paths(runs_dir)]
+    return sorted(found, key=lambda run: (run.began_us, run.run_id), reverse=True)
+
+
+def _run_paths(runs_dir: Path) -> list[Path]:
+    try:
+        entries = [entry for entry in runs_dir.iterdir() if not entry.name.startswith(".")]
+    except FileNotFoundError as error:
+        raise RunFolderError(
+            f"there is no folder {runs_dir}: no run was made here, or say with --dir where"
+        ) from error
+    except OSError as error:
+        raise RunFolderError(f"cannot look through {runs_dir}: {error.strerror}") from error
+    return [entry for entry in entries if looks_like_a_run(entry)]
+
+
+def looks_like_a_run(path: Path) -> bool:
+    try:
+        return path.is_dir() and any(os.path.lexists(path / name) for name in _MARKS)
+    except (OSError, ValueError):
+        return False
+
+
+def listed(folder: RunFolder, *, now_s: float) -> ListedRun:
+    """One run, as far as it can be read."""
+    size_bytes, oldest_s, changed_s = _extent(folder.path)
+    problems: list[str] = []
+    manifest = _document(folder.manifest, problems)
+    verdict = _document(folder.verdict, problems)
+    word = _word(verdict, problems)
+    is_ours = _is_ours(folder, manifest)
+    if not is_ours:
+        problems.append("neither a timeline nor a manifest is a run's")
+    state = State.JUDGED
+    if problems:
+        state = State.BROKEN
+    elif word is None:
+        state = State.RUNNING if now_s - changed_s < RUNNING_S else State.KILLED
+    began_us = _began_us(manifest)
+    return ListedRun(
+        folder,
+        state,
+        round(oldest_s * 1e6) if began_us is None else began_us,
+        changed_s,
+        size_bytes,
+        _scenario(manifest),
+        word,
+        _requests(verdict),
+        problems[0] if problems else None,
+        is_ours,
+    )
+
+
+def _extent(path: Path) -> tuple[int, float, float]:
+    """Bytes of all files, and the times of the oldest and the newest. Links are not followed."""
+    size_bytes, times = 0, []
+    for here, _, names in os.walk(path):
+        for name in names:
+            # Gone since it was listed, as parts of files are.
+            with suppress(OSError):
+                seen = os.lstat(os.path.join(here, name))
+                size_bytes += seen.st_size
+                times.append(seen.st_mtime)
+    return size_bytes, min(times, default=0.0), max(times, default=0.0)
+
+
+def _document(path: Path, problems: list[str]) -> Mapping[str, object]:
+    """Empty when there is none."""
+    if not os.path.lexists(path):
+        return {}
+    try:
+        document = read_json(path)
+    except RunFolderError as error:
+        problems.append(str(error))
+        return {}
+    if not isinstance(document, dict):
+        problems.append(f"{path.name} holds no JSON object")
+        return {}
+    return document
+
+
+def _word(verdict: Mapping[str, object], problems: list[str]) -> Verdict | None:
+    if not verdict:
+        return None
+    word = verdict.get("verdict")
+    if isinstance(word, str) and word in set(Verdict):
+        return Verdict(word)
+    problems.append(f"verdict.json: unknown verdict {printable(repr(word), 40)}")
+    return None
+
+
+def _scenario(manifest: Mapping[str, object]) -> str | None:
+    scenario = manifest.get("scenario")
+    return scenario if isinstance(scenario, str) else None
+
+
+def _began_us(manifest: Mapping[str, object]) -> int | None:
+    text = manifest.get("started_at")
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return None if moment is None or moment.tzinfo is None else round(moment.timestamp() * 1e6)
+
+
+def _requests(verdict: Mapping[str, object]) -> int | None:
+    windows = verdict.get("windows")
+    first = windows[0] if isinstance(windows, list) and windows else None
+    total = first.get("total") if isinstance(first, dict) else None
+    count = total.get("requests") if isinstance(total, dict) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+
+def _is_ours(folder: RunFolder, manifest: Mapping[str, object]) -> bool:
+    if "run_id" in manifest:
+        return True
+    try:
+        if folder.timeline.is_symlink() or not folder.timeline.is_file():
+            return False
+        with folder.timeline.open("rb") as file:
+            return file.read(len(_TIMELINE_BEGINS)) == _TIMELINE_BEGINS
+    except OSError:
+        return False
+
+
+def find_run(runs_dir: Path, text: str, *, now_s: float) -> RunFolder:
+    """A run by its id, a beginning of it that no other has, `latest`, or its folder's path.
+
+    Raises RunFolderError that names what is near.
+    """
+    if "/" in text or text in (".", ".."):
+        return _at(text)
+    if not text or not text.isprintable():
+        raise RunFolderError(f"{printable(text)!r} is no run's name")
+    if text == LATEST:
+        runs = list_runs(runs_dir, now_s=now_s)
+        if not runs:
+            raise RunFolderError(f"there is no run in {runs_dir}: make one, or say --dir")
+        return runs[0].folder
+    if looks_like_a_run(runs_dir / text):
+        return RunFolder(runs_dir / text)
+    if looks_like_a_run(Path(text)):
+        return RunFolder(Path(text))
+    names = sorted(path.name for path in _run_paths(runs_dir))
+    return RunFolder(runs_dir / _only_one(text, names, runs_dir))
+
+
+def _at(text: str) -> RunFolder:
+    path = Path(text)
+    if looks_like_a_run(path):
+        return RunFolder(path)
+    try:
+        what = "no run's folder" if path.exists() else "not there"
+    except OSError as error:
+        what = f"not there ({error.strerror})"
+    raise RunFolderError(
+        f"{printable(text)} is {what}: name a run, or the folder that holds its timeline.jsonl"
+    )
+
+
+def _only_one(text: str, names: Sequence[str], runs_dir: Path) -> str:
+    begun = [name for name in names if name.startswith(text)]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        shown = ", ".join(map(printable, begun[:_MOST_NAMED]))
+        more = f" and {len(begun) - _MOST_NAMED} more" if len(begun) > _MOST_NAMED else ""
+        raise RunFolderError(f"{text!r} begins {len(begun)} runs: {shown}{more}: say more of it")
+    near = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
+    near = near or [name for name in names if text in name][-1:]
+    hint = f"did you mean {printable(near[0])}?" if near else "`foundation results list` has them"
+    raise RunFolderError(f"there is no run {printable(text)!r} in {runs_dir}: {hint}")
