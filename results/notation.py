@@ -90,5 +90,12 @@ def figure_text(name: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """As in JSON."""
-    return json.dumps(text, ensure_ascii=False)
+    """As in JSON, whatever cannot be shown escaped."""
+    whole = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else _escaped(one) for one in whole)
+
+
+def _escaped(one: str) -> str:
+    found = json.dumps(one)[1:-1]
+    # JSON leaves DEL as it is.
+    return found if found != one else f"\\u{ord(one):04x}"
