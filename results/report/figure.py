@@ -28,7 +28,6 @@ _PHASE_COLOURS = ("#64748b", "#2563eb", "#7c3aed", "#0f766e", "#b45309", "#be185
 _FAULT_COLOUR = "#dc2626"
 _RECOVERY_COLOUR = "#f59e0b"
 
-
 _INK = {BandKind.PHASE: "#ffffff", BandKind.FAULT: "#ffffff", BandKind.RECOVERY: "#3b2d0b"}
 """Of a band's name on its colour: at least 4.5 to 1."""
 

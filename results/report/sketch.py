@@ -1,7 +1,7 @@
 """What the plot shows, in words of its own: panes of curves, bands of time and marks.
 
-`panes.py` fills them from a run and `figure.py` writes them for the plots' library. This module must
-not know either.
+`panes.py` fills them from a run, and `figure.py` writes them for the plots' library. This module
+must not know either.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ NOTHING = "-"
 
 
 _SHORT_NAME = 12
+_NBSP = "\u00a0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,11 @@ def clock(value_s: float) -> str:
 
 def spans(intervals: Sequence[Sequence[float]], most: int = 3) -> str:
     """`0:30 to 1:30, 2:00 to 2:30`."""
-    shown = [f"{clock(span[0])} to {clock(span[1])}" for span in intervals[:most] if len(span) == 2]
+    shown = [
+        f"{clock(span[0])}{_NBSP}to{_NBSP}{clock(span[1])}"
+        for span in intervals[:most]
+        if len(span) == 2
+    ]
     more = len(intervals) - most
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 

@@ -60,6 +60,7 @@ def window_table(record: Record) -> Table | None:
     if not found:
         return None
     corrected = any(w.table("total").table("corrected_ms") for w in found)
+    unfit = any(w.rows("unfit") for w in found)
     columns = (
         *words("Window", "From, to"),
         *numbers("Users", "Requests", "Per s"),
@@ -70,14 +71,14 @@ def window_table(record: Record) -> Table | None:
         Column("max ms", _LATENCY, numeric=True),
         Column("excess p99 ms", _EXCESS, numeric=True),
         *([Column("corrected p99 ms", _CORRECTED, numeric=True)] if corrected else []),
-        Column("Unfit", "seconds in which the generator was not fit", numeric=True),
+        *([Column("Unfit", "while the generator was not fit", numeric=True)] if unfit else []),
     )
-    rows = tuple(_window_row(each, corrected) for each in found)
+    rows = tuple(_window_row(each, corrected, unfit) for each in found)
     caption = "Every window: the run, its phases, faults and recoveries"
     return Table(caption, columns, rows, "csv/windows.csv")
 
 
-def _window_row(window: Document, corrected: bool) -> tuple[Cell, ...]:
+def _window_row(window: Document, corrected: bool, unfit: bool) -> tuple[Cell, ...]:
     total = window.table("total")
     raw = total.table("raw_ms")
     failed = sum(total.table("errors").numbers().values())
@@ -96,7 +97,7 @@ def _window_row(window: Document, corrected: bool) -> tuple[Cell, ...]:
         milliseconds(raw.number("max")),
         milliseconds(total.table("excess_ms").number("p99")),
         *([milliseconds(total.table("corrected_ms").number("p99"))] if corrected else []),
-        Cell(f"{unfit_s:,.0f} s", unfit_s, "warn") if unfit_s else text(""),
+        *([Cell(f"{unfit_s:,.0f} s", unfit_s, "warn" if unfit_s else "")] if unfit else []),
     )
 
 
