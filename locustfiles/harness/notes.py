@@ -21,7 +21,7 @@ from locustfiles.harness.note_book import FAULT, HEALED, LEFT_OUT, NOTE
 from results.fault import require_sound
 from results.note import MAX_NOTES, sound_note
 from results.redaction import redacted_url
-from results.timeline import Fault
+from results.timeline import Annotation, Fault
 
 Send = Callable[[str, dict[str, Any]], None]
 """Takes a kind of `note_book.KINDS` and its report; may raise ValueError."""
@@ -57,20 +57,21 @@ def close_desk() -> None:
     _desks.clear()
 
 
-def note(text: str, label: str = "note") -> None:
+def note(text: str, label: str = "note") -> Annotation:
     """Put a mark on the timeline, now: it is shown with the plots, and changes no verdict.
 
-    Texts are cut to 500 characters and secrets replaced; what comes after 1,000 notes is only
-    counted. Raises ValueError for an empty text or a label that is none, LookupError outside of a
-    run.
+    Returns it as it is written: cut to 500 characters, secrets replaced. What comes after 1,000
+    notes is only counted. Raises ValueError for an empty text or a label that is none, LookupError
+    outside of a run.
     """
     desk = _desk("a note")
     said = sound_note(desk.now_s(), text, label)
     if desk.notes >= MAX_NOTES:
         desk.left_out += 1
-        return
+        return said
     desk.notes += 1
     desk.send(NOTE, {"t_s": said.t_s, "label": said.label, "text": said.text})
+    return said
 
 
 def fault_began(id: str, kind: str, node: str = "") -> None:

@@ -57,6 +57,8 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         refused = ui.ask("/swarm", shape_class="BesideShape")
         assert not refused["success"] and "ad-hoc run goes on" in refused["message"]
         assert ui.edit_class("PlannedUser", weight=7).status_code == 409
+        said = ui.client.post("/foundation/notes", json={"text": "at /x?token=s3cret"})
+        assert (said.status_code, said.json()["text"]) == (201, "at /x?token=***")
         ui.start(1)
         ui.wait_for_users(1)
         assert ui.stats()["state"] in {"running", "spawning"}
@@ -67,6 +69,8 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         assert first.verdict["reasons"][-1].startswith("ad hoc: ")
         assert [window["name"] for window in first.verdict["windows"]] == ["run"]
         assert most_users(first) == 5
+        notes = [line["text"] for line in first.timeline("annotation") if line["label"] == "note"]
+        assert notes == ["at /x?token=***"]
         assert figures(first) >= {"planned began", "planned in None"}
         assert "beside began" not in figures(first), "the class that was not picked"
         assert not first.timeline("plan")
@@ -224,7 +228,7 @@ def test_what_cannot_work_is_refused_with_a_reason_and_starts_nothing(
     assert idle.verdict() is None
 
 
-@pytest.mark.parametrize("path", ["/swarm", "/stop"])
+@pytest.mark.parametrize("path", ["/swarm", "/stop", "/foundation/notes"])
 def test_only_a_post_of_the_same_site_starts_or_stops(idle: WebSession, path: str) -> None:
     assert idle.client.get(path).status_code == 405
     for origin in ("http://example.org", "null", "http://[", f"http://localhost:{idle.port}"):
@@ -233,7 +237,7 @@ def test_only_a_post_of_the_same_site_starts_or_stops(idle: WebSession, path: st
     assert idle.client.post("/stop", headers=own).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/swarm", "/stop", "/user", "/stats/reset"])
+@pytest.mark.parametrize("path", ["/swarm", "/stop", "/user", "/stats/reset", "/foundation/notes"])
 def test_a_name_that_only_resolves_to_the_loopback_starts_nothing(
     idle: WebSession, path: str
 ) -> None:
@@ -244,6 +248,12 @@ def test_a_name_that_only_resolves_to_the_loopback_starts_nothing(
         assert idle.client.get("/verdict", headers={"Host": host}).status_code == 403, host
     claimed = {"Origin": "http://example.org", "X-Forwarded-Host": "example.org"}
     assert idle.client.post(path, headers=claimed).status_code == 403
+
+
+def test_a_note_outside_of_a_run_is_refused(idle: WebSession) -> None:
+    answer = idle.client.post("/foundation/notes", json={"text": "x"})
+    assert answer.status_code == 409
+    assert "no run goes on" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:8089", "LOCALHOST"])

@@ -37,6 +37,7 @@ from locustfiles.harness.arrivals.open_load import refuse_ad_hoc
 from locustfiles.harness.course import Course
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.owner import Owner
+from locustfiles.harness.web import note_route
 from locustfiles.harness.web.declared import MAX_EDIT_BYTES, DeclaredUsers, read_edit
 from locustfiles.harness.web.start_form import run_time_s, why_no_host, why_no_option, why_no_ramp
 from locustfiles.harness.web.verdict_tab import COLUMNS, rows
@@ -142,6 +143,7 @@ class _Additions:
         options = self._environment.parsed_options
         own = Blueprint("foundation", __name__, url_prefix=options and options.web_base_path)
         own.add_url_rule("/verdict", view_func=guard(self._verdict))
+        own.add_url_rule(note_route.PATH, methods=["POST"], view_func=guard(note_route.take_note))
         app.register_blueprint(own)
 
     # Pages
