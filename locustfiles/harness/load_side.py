@@ -90,7 +90,7 @@ def first_request_delay_s(elapsed_s: float, share: float) -> float:
     return max(0.0, math.floor(elapsed_s) + 0.5 + share - elapsed_s)
 
 
-def _both(recorder: Recorder, ledger: Ledger) -> Callable[[Sample], None]:
+def sink_of(recorder: Recorder, ledger: Ledger) -> Callable[[Sample], None]:
     """What takes the samples: 0.1 us more for those that are no write."""
     count, enter = recorder.record, ledger.record
 
@@ -120,7 +120,7 @@ class LoadSide:
         self.source = source
         self.recorder = Recorder(source=source, origin_us=plan.origin_us)
         self.ledger = Ledger(source=source, origin_us=plan.origin_us)
-        self.take = _both(self.recorder, self.ledger)
+        self.take = sink_of(self.recorder, self.ledger)
         self._events = EventRecorder(self.take, self._note_untimed, self._note_misnamed)
         self.reconnects = 0
         self.arrivals: Arriving | None = None

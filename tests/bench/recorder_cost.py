@@ -1,10 +1,11 @@
-"""The recorder by itself: CPU a request beside a loop without it, and every slice of encoding.
+"""Recorder and ledger by themselves: CPU a request beside a loop without them, and every slice.
 
     python -m tests.bench.recorder_cost PAIRS
 
-5,000 requests/s over 20 endpoints and two nodes. All that the only process does for a request is
-in: making the sample, recording it, encoding the second's histograms, and giving its report to the
-run's books, which check it and write it to the timeline (a worker sends it instead, for less).
+5,000 requests/s over 20 endpoints and two nodes, each a declared write. All that the only process
+does for a request is in: the digest of what it says, making the sample, recording it and the write,
+encoding the second's histograms, and giving the reports to the run's books, which check them and
+write them to timeline and ledger (a worker sends them instead, for less).
 Prints one JSON object. A slice is timed by the thread's CPU clock, so that what other processes
 take from this one is not put down to the recorder; the wall clock is printed beside it. This module
 imports Locust, so pytest must not.
@@ -21,13 +22,18 @@ from pathlib import Path
 from random import Random
 from time import perf_counter, process_time, thread_time
 
+from locustfiles.harness.digest import client_digest
+from locustfiles.harness.load_side import sink_of
 from locustfiles.harness.run_book import RunBook
+from results.ledger import Ledger
+from results.ledger_store import LedgerFile
 from results.recorder import Recorder
 from results.run_folder import create_run
 from results.sample import Outcome, Sample
 from results.second import SecondReport
 from results.timeline import EndReason, Header, Plan
 from results.timeline_reader import read_timeline
+from service.content import USER_ACTION, of_action
 from shapes.load import Load, Part
 from shapes.phased import planned_user_seconds, planned_users
 from shapes.profile import steady
@@ -36,8 +42,11 @@ REQUESTS_PER_S = 5_000
 ENDPOINTS = 20
 SECONDS = 10
 
-Figures = tuple[str, int, int, int]
-"""Name, start, end, emulated: what a client knows of a request in any case."""
+PAYLOAD = {"page": 3, "size": 50}
+REQUESTS = SECONDS * REQUESTS_PER_S
+
+Figures = tuple[str, int, int, int, bytes, str]
+"""Name, start, end, emulated, id, node: what a client knows of a request in any case."""
 
 
 def traffic(seed: int) -> list[Figures]:
@@ -45,25 +54,26 @@ def traffic(seed: int) -> list[Figures]:
     random = Random(seed)
     names = [f"POST /v1/endpoint/{index}" for index in range(ENDPOINTS)]
     figures = []
-    for index in range(SECONDS * REQUESTS_PER_S):
+    for index in range(REQUESTS):
         end_us = index * 1_000_000 // REQUESTS_PER_S
         emulated_us = random.randrange(25_000, 1_500_000)
         took_us = emulated_us + int(random.expovariate(1 / 3_000))
-        figures.append((random.choice(names), end_us - took_us, end_us, emulated_us))
+        key, node = random.randbytes(16), f"http://127.0.0.1:{8001 + index % 2}"
+        figures.append((random.choice(names), end_us - took_us, end_us, emulated_us, key, node))
     return figures
 
 
 def without(figures: list[Figures]) -> float:
     """CPU seconds of the loop alone."""
     started_s = process_time()
-    for name, start_us, end_us, emulated_us in figures:
-        _ = (name, start_us, end_us, emulated_us)
+    for name, start_us, end_us, emulated_us, key, node in figures:
+        _ = (name, start_us, end_us, emulated_us, key, node)
     return process_time() - started_s
 
 
 @contextmanager
 def open_book() -> Iterator[RunBook]:
-    """The books of a run, as the only process keeps them; the timeline must hold every second."""
+    """The books of a run, as the only process keeps them; they must hold every second and write."""
     profile = Load((Part(steady(1, float(SECONDS))),))
     plan = Plan.of(
         profile,
@@ -82,37 +92,52 @@ def open_book() -> Iterator[RunBook]:
             elapsed_s=lambda: float(SECONDS),
         )
         yield book
-        book.close(None, {"bench": SECONDS})
+        book.close(None, {"bench": SECONDS}, {"bench": SECONDS})
         written = read_timeline(folder.timeline)
         assert written.end is not None and written.end.reason is EndReason.COMPLETED
         assert len(written.reports) >= SECONDS and not written.lost_reports()
+        ledger = LedgerFile.open(folder)
+        assert ledger is not None and ledger.count == REQUESTS and book.failures == 0
 
 
 def recorded(
     figures: list[Figures], book: RunBook, cpu_slices_ms: list[float], wall_slices_ms: list[float]
 ) -> float:
-    """CPU seconds of the loop with a recorder that is emptied into the books once a second."""
+    """CPU seconds of the loop with both, which are emptied into the books once a second."""
     recorder = Recorder(source="bench", origin_us=0)
+    ledger = Ledger(source="bench", origin_us=0)
+    take = sink_of(recorder, ledger)
     started_s = process_time()
-    for index, (name, start_us, end_us, emulated_us) in enumerate(figures, start=1):
-        recorder.record(
-            Sample(name, None, start_us, end_us, Outcome.OK, 201, 250, emulated_us, None, "node-1")
+    for index, (name, start_us, end_us, emulated_us, key, node) in enumerate(figures, start=1):
+        said = client_digest(USER_ACTION, None, of_action("login", "user_123", PAYLOAD))
+        take(
+            Sample(
+                *(name, None, start_us, end_us, Outcome.OK, 201, 250, emulated_us),
+                *(key, node, said),
+            )
         )
         if index % REQUESTS_PER_S == 0:
             recorder.close(end_us + 1_000_000)
-            _empty(recorder, book, cpu_slices_ms, wall_slices_ms)
+            _empty(_shipped(recorder, ledger, book), cpu_slices_ms, wall_slices_ms)
     return process_time() - started_s
 
 
-def _empty(recorder: Recorder, book: RunBook, cpu_ms: list[float], wall_ms: list[float]) -> None:
+def _shipped(recorder: Recorder, ledger: Ledger, book: RunBook) -> Iterator[None]:
     """As the load side ships: one report is shipped in one piece, without letting users run."""
-    reports = recorder.reports()
+    while (writes := ledger.take()) is not None:
+        book.take("writes", writes.as_dict())
+        yield
+    for report in recorder.reports():
+        if isinstance(report, SecondReport):
+            book.take("second", report.as_dict())
+        yield
+
+
+def _empty(pieces: Iterator[None], cpu_ms: list[float], wall_ms: list[float]) -> None:
     done = object()
     while True:
         wall_s, cpu_s = perf_counter(), thread_time()
-        report = next(reports, done)
-        if isinstance(report, SecondReport):
-            book.take("second", report.as_dict())
+        report = next(pieces, done)
         cpu_ms.append((thread_time() - cpu_s) * 1e3)
         wall_ms.append((perf_counter() - wall_s) * 1e3)
         if report is done:
