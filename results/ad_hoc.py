@@ -13,7 +13,13 @@ from results.check import Check
 from results.measure import Bound, Measure
 from results.windows import RUN
 
-_OF_ANSWERS = (Measure.ERROR_RATE, Measure.ERRORS, Measure.LATENCY, Measure.MEAN_LATENCY)
+_OF_ANSWERS = (
+    Measure.ERROR_RATE,
+    Measure.ERRORS,
+    Measure.AVAILABILITY,
+    Measure.LATENCY,
+    Measure.MEAN_LATENCY,
+)
 
 
 def applying(

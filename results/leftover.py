@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from results.abort import CHECK_ABORTED
 from results.check import Check
 from results.measure import Measure
 from results.stress import LIMIT_FOUND
@@ -21,9 +22,9 @@ fails now and then does so there as well, and is judged by its phases."""
 
 
 def leftover_doubts(timeline: Timeline, checks: Sequence[Check]) -> list[str]:
-    """Empty with a check of all failures of the run, without a plan, and where a stress ended it:
+    """Empty with a check of all failures of the run, without a plan, and where a check ended it:
     what was under way then is what broke."""
-    has_broken = any(note.label == LIMIT_FOUND for note in timeline.annotations)
+    has_broken = any(note.label in (LIMIT_FOUND, CHECK_ABORTED) for note in timeline.annotations)
     has_asked = any(_covers_failures(check) for check in checks)
     if timeline.plan is None or has_broken or has_asked:
         return []
@@ -38,8 +39,9 @@ def leftover_doubts(timeline: Timeline, checks: Sequence[Check]) -> list[str]:
 
 
 def _covers_failures(check: Check) -> bool:
-    of_failures = check.measure in (Measure.ERROR_RATE, Measure.ERRORS)
-    return of_failures and check.window == RUN and check.endpoint is None
+    of_failures = check.measure in (Measure.ERROR_RATE, Measure.ERRORS, Measure.AVAILABILITY)
+    # A breach `for` some seconds says nothing of how many fail in fewer.
+    return of_failures and check.window == RUN and check.endpoint is None and check.for_s is None
 
 
 def _under_way_at(timeline: Timeline, end_s: float) -> tuple[int, int]:

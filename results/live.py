@@ -49,6 +49,10 @@ def require_live(check: Check) -> None:
         raise ValueError(
             f"{check.expression} cannot be held against a run that goes on: use one of {names}"
         )
+    if check.over_s is not None or check.for_s is not None:
+        raise ValueError(
+            f"{check.expression} is held against the whole of a phase: leave 'over' and 'for' out"
+        )
     if check.window != RUN:
         hint = f", not {check.window!r}" if check.window != EACH_PHASE else ""
         raise ValueError(

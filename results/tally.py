@@ -7,7 +7,7 @@ for it, and only when somebody does. This module must not know checks or windows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -82,8 +82,6 @@ class Tally:
             for name in self._endpoints
             if is_about(selection, name) and (one := self._of_endpoint(name, series)) is not None
         ]
-        if len(found) < 2:
-            return found[0] if found else None
         return _sum(found)
 
     def _of_endpoint(self, name: str, series: Series) -> Histogram | None:
@@ -91,7 +89,7 @@ class Tally:
         if key not in self._decoded:
             told = (series_of(one, series) for one in self._endpoints[name])
             found = [decode(one) for one in told if one is not None and one.count]
-            self._decoded[key] = _sum(found) if found else None
+            self._decoded[key] = _sum(found)
         return self._decoded[key]
 
 
@@ -128,7 +126,10 @@ def _part(endpoints: Iterator[EndpointSecond], series: Series | None) -> Part:
     return Part(ended, failed, node_made, timed, sum_us, max_us)
 
 
-def _sum(histograms: list[Histogram]) -> Histogram:
+def _sum(histograms: Sequence[Histogram]) -> Histogram | None:
+    """Of one that is itself: nobody changes it."""
+    if len(histograms) < 2:
+        return histograms[0] if histograms else None
     whole = Histogram()
     for one in histograms:
         whole.add(one)

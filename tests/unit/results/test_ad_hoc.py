@@ -11,11 +11,13 @@ from results.check import (
     EACH_PHASE,
     Check,
     achieved,
+    availability,
     error_rate,
     errors,
     figure,
     latency,
     mean_latency,
+    rate,
     ratio,
     requests,
 )
@@ -31,12 +33,15 @@ AD_HOC = replace(HEADER, ad_hoc=True)
 OF_ANSWERS = (
     error_rate(below=0.01),
     errors(at_most=0),
+    availability(above=0.99),
+    replace(availability(above=0.9), id="availability over", over_s=2.0),
     latency(quantile=0.99, below_ms=100),
     mean_latency(below_ms=100),
     error_rate(below=0.01, endpoint="GET /a"),
 )
 OF_A_PLAN = (
     requests(above=10**6),
+    rate(above=1),
     achieved(at_least=0.95),
     error_rate(below=0.01, window=EACH_PHASE),
     latency(quantile=0.5, below_ms=1, window="phase:burst"),
@@ -66,7 +71,7 @@ def test_only_what_is_said_of_the_answers_is_judged_and_the_rest_is_named() -> N
     assert done.exit_code is ExitCode.PASS, done.reasons
     assert [result.check.id for result in done.results] == [check.id for check in OF_ANSWERS]
     held, said = done.reasons
-    assert held == "all 5 checks hold and the generator was fit"
+    assert held == f"all {len(OF_ANSWERS)} checks hold and the generator was fit"
     assert said.startswith("ad hoc: ")
     assert said.endswith(": " + ", ".join(check.id for check in OF_A_PLAN))
 
@@ -91,7 +96,7 @@ def test_what_must_never_happen_is_judged_when_it_was_looked_for() -> None:
 def test_without_any_check_that_applies_nothing_was_judged() -> None:
     done = judged(run_by_hand(checks=OF_A_PLAN))
     assert done.exit_code is ExitCode.INCONCLUSIVE
-    assert done.reasons[0] == "all 6 checks were left out, so nothing was judged"
+    assert done.reasons[0] == f"all {len(OF_A_PLAN)} checks were left out, so nothing was judged"
     one = judged(run_by_hand(checks=OF_A_PLAN[:1]))
     assert one.reasons[0] == "the only declared check was left out, so nothing was judged"
     none = judged(run_by_hand(checks=()))

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from results.check import Check, error_rate, errors, latency
+from results.abort import CHECK_ABORTED
+from results.check import Check, availability, error_rate, errors, latency
 from results.leftover import leftover_doubts
 from results.replay import judge_timeline
 from results.sample import Outcome, Sample
@@ -40,11 +41,15 @@ def test_a_target_that_dies_late_does_not_pass_by_what_its_phases_saw() -> None:
     assert covered.exit_code is ExitCode.FAIL
 
 
-@pytest.mark.parametrize("check", [error_rate(below=0.9), errors(at_most=9)])
+@pytest.mark.parametrize(
+    "check", [error_rate(below=0.9), errors(at_most=9), availability(above=0.1)]
+)
 def test_a_check_of_the_runs_failures_has_asked(check: Check) -> None:
     assert doubts(hanging(9), check) == []
     assert doubts(hanging(9), replace(check, endpoint="GET /b")) != [], "of some requests only"
     assert doubts(hanging(9), replace(check, window="phase:burst")) != []
+    assert doubts(hanging(9), replace(check, for_s=5.0)) != [], "they may all fail in fewer"
+    assert doubts(hanging(9), replace(check, over_s=5.0)) == []
     assert doubts(hanging(9), latency(quantile=0.5, below_ms=10)) != [], "of how long, not whether"
 
 
@@ -65,3 +70,10 @@ def test_a_run_without_a_plan_or_of_a_stress_that_broke_its_target_has_no_such_d
     for label, said in ((LIMIT_FOUND, 0), (LIMIT_NOT_FOUND, 1)):
         stressed = replace(made, annotations=(Annotation(6.0, label, "the limit"),))
         assert len(leftover_doubts(stressed, [PHASES])) == said
+
+
+def test_where_a_check_ended_the_plan_what_was_under_way_is_what_broke() -> None:
+    made = timeline(hanging(9))
+    note = Annotation(5.5, CHECK_ABORTED, "raw_p99: 3000.0 before second 5, asked for p99 < 1s")
+    assert leftover_doubts(made, [QUICK]) != [], "the control"
+    assert leftover_doubts(replace(made, annotations=(note,)), [QUICK]) == []

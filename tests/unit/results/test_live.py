@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from results.check import Check, achieved, error_rate, errors, figure, latency, mean_latency
@@ -139,6 +141,13 @@ def test_checks_that_only_a_whole_run_can_be_held_to_are_refused(check: Check) -
         require_live(check)
     with pytest.raises(ValueError):
         LiveCheck(check, STAIR)
+
+
+@pytest.mark.parametrize("check", [replace(P99, over_s=5.0), replace(P99, for_s=5.0)])
+def test_a_check_of_some_seconds_is_refused(check: Check) -> None:
+    require_live(P99)
+    with pytest.raises(ValueError, match="leave 'over' and 'for' out"):
+        require_live(check)
 
 
 def test_a_second_is_complete_when_every_source_told_of_it_or_of_a_later_one() -> None:
