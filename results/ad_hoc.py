@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from results.check import Check
-from results.measure import Bound, Measure
+from results.measure import OF_WRITES, Bound, Measure
 from results.windows import RUN
 
 _OF_ANSWERS = (
@@ -37,7 +37,7 @@ def applying(
 def _applies(check: Check, observed: Collection[str]) -> bool:
     if check.window != RUN:
         return False
-    if check.measure in _OF_ANSWERS:
+    if check.measure in _OF_ANSWERS or check.measure in OF_WRITES:
         return True
     figure = check.figure
     if check.measure is not Measure.FIGURE or figure is None:

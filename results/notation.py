@@ -19,7 +19,10 @@ KEYWORDS = ("of", "in", "over", "for")
 _PLAIN_ENDPOINT = re.compile(r"[^\s,\"'](?:[^,\"'\s]| (?! ))*")
 _PLAIN_WINDOW = re.compile(r"[^\s,\"']+")
 _PLAIN_FIGURE = re.compile(r"[^\s,\"'()](?:[^,\"'()]*[^\s,\"'()])?")
-_SPAN = re.compile(r"([0-9.]+)s\.\.([0-9.]+)s")
+_SPAN = re.compile(r"([0-9.]+(?:e-?[0-9]+)?)s\.\.([0-9.]+(?:e-?[0-9]+)?)s")
+
+LATEST_S = 1e9
+"""Of an interval's end: thirty years, beyond which counting seconds would overflow somewhere."""
 
 _SHARE_DIGITS = 2
 _MS_DIGITS = 3
@@ -61,14 +64,15 @@ def span_text(start_s: float, end_s: float) -> str:
 
 
 def span_of(window: str) -> tuple[float, float] | None:
-    """Start and end of a window that `span_text` has named; None of any other."""
+    """Start and end of a window that `span_text` has named; None of any other name."""
     found = _SPAN.fullmatch(window)
     if found is None:
         return None
     try:
-        return float(found[1]), float(found[2])
+        start_s, end_s = float(found[1]), float(found[2])
     except ValueError:
         return None
+    return (start_s, end_s) if end_s <= LATEST_S else None
 
 
 def endpoint_text(name: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from results.measure import Measure, Unit
-from results.notation import KEYWORDS, limit_text, span_text
+from results.notation import KEYWORDS, LATEST_S, limit_text, span_text
 from results.source import Source, nearest, shown
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)?(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
@@ -48,7 +48,7 @@ def number_at(source: Source, offset: int) -> tuple[Decimal, int]:
         what = f"not {shown(word[0])}" if word else "and nothing follows"
         raise source.error(offset, f"a number is expected, {what}")
     value = Decimal(digits.replace(",", "").replace("_", ""))
-    if abs(value) > _LARGEST or 0 < abs(value) < Decimal("1e-300"):
+    if abs(value) > _LARGEST or (value and not float(value)):
         raise source.error(offset, f"the number {shown(digits)} is out of range")
     return value, found.end()
 
@@ -144,4 +144,6 @@ def span_at(source: Source, offset: int) -> tuple[str, int]:
     end_s, ends = duration_at(source, middle + 2)
     if start_s >= end_s:
         raise source.error(offset, "the interval ends before it begins, or is empty")
+    if end_s > LATEST_S:
+        raise source.error(middle + 2, f"no run is as long as {span_text(0, end_s)}")
     return span_text(start_s, end_s), ends

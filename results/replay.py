@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from results import stress
+from results import caveat, stress
 from results.abort import Settled, settled
 from results.ad_hoc import applying, note
 from results.arrival_doubt import not_started, unaccounted
@@ -128,7 +128,7 @@ def _evaluated(
         or stress.qualified(evaluate(check, stats, audit=audit, impacts=felt), notes)
         for check in checks
     ]
-    return settled(results, notes)
+    return settled([caveat.qualified(result, stats[RUN]) for result in results], notes)
 
 
 def _as_carried_out(timeline: Timeline) -> Timeline:
@@ -161,7 +161,9 @@ def _checks(
             observed = {name for report in timeline.reports for name in report.figures}
             applied, left_out = applying(applied, observed)
         applied = (*applied, *audit_checks((*applied, *left_out), audit))
-        return expanded(applied, names, short=short, faults=timeline.faults), left_out
+        found = expanded(applied, names, short=short, faults=timeline.faults)
+        interval_windows(found)
+        return found, left_out
     except ValueError as error:
         raise TimelineError(f"the timeline's checks cannot be read: {error}") from error
 
