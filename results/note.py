@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from results.abort import CHECK_ABORTED
 from results.fault import FAULT_REFUSED
 from results.health import USER_ERRORS
 from results.printable import printable
@@ -25,7 +26,16 @@ NOTES_LEFT_OUT = "notes_left_out"
 """Label of the annotation that says how many notes came after these."""
 
 RESERVED = frozenset(
-    (FAULT_REFUSED, LIMIT_FOUND, LIMIT_NOT_FOUND, NOTES_LEFT_OUT, UNTIMED, USER_ERRORS, "epoch")
+    (
+        CHECK_ABORTED,
+        FAULT_REFUSED,
+        LIMIT_FOUND,
+        LIMIT_NOT_FOUND,
+        NOTES_LEFT_OUT,
+        UNTIMED,
+        USER_ERRORS,
+        "epoch",
+    )
 )
 """Labels that say something about the run; so do those that begin with `worker_`."""
 
