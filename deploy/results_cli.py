@@ -37,7 +37,7 @@ BAD_INPUT = int(ExitCode.BAD_CONFIGURATION)
 MOST_MOMENTS = 40
 SECONDS_A_DAY = 86_400.0
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(k|m|g|t|)(i?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(k|m|g|t|)(i?)b?", re.IGNORECASE | re.ASCII)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 app = typer.Typer(help="The runs that are there, and their bundles.", no_args_is_help=True)
@@ -130,7 +130,7 @@ def size_text(size_bytes: int) -> str:
         if value < 999.5:
             break
         value, unit = value / 1000, larger
-    return f"{value:,.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:,.1f} {unit}"
+    return f"{value:,.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:,.1f} {unit}"
 
 
 def size_of(text: str) -> int:
@@ -203,7 +203,8 @@ def verify_(run: RunName, runs_dir: RunsDir = RUNS_DIR) -> None:
     """Whether every file is as it was sealed, and the verdict is what the timeline gives."""
     folder = find_run(runs_dir, run, now_s=time.time())
     found = verify(folder)
-    print(f"{folder.path}: {found.files} files of {size_text(found.size_bytes)} have their digest")
+    where = printable(str(folder.path), None)
+    print(f"{where}: {found.files} files of {size_text(found.size_bytes)} have their digest")
     for note in found.notes:
         print(f"note: {note}")
     if found.judgement is not None:

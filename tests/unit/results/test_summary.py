@@ -117,8 +117,8 @@ def test_without_figures_and_samples_there_are_no_such_tables() -> None:
     assert not re.search(r"^(figure|target) ", text, re.MULTILINE)
 
 
-def test_the_tables_of_a_large_run_fit_in_110_columns() -> None:
-    observed = [("a figure of 22 letters", 123_456_789.5, n + 0.5) for n in range(6)]
+def test_the_page_of_a_large_run_fits_in_100_columns() -> None:
+    observed = [("a figure of 22 letters", 1_234_567.5, n + 0.5) for n in range(6)]
     target = tuple(
         TargetSample(
             float(t),
@@ -131,7 +131,7 @@ def test_the_tables_of_a_large_run_fit_in_110_columns() -> None:
     made = replace(made, plan=replace(PLAN, duration_s=1000.0))
     text = summary(judge_timeline(made), folder="x")
     tables = [line for line in text.splitlines() if not line.startswith("  - ")]
-    assert max(len(line) for line in tables) <= 110
+    assert max(len(line.rstrip()) for line in tables) <= 100
 
 
 def test_a_styled_summary_is_coloured() -> None:
@@ -177,3 +177,24 @@ def test_the_progress_line_says_where_the_run_is() -> None:
         requests=0,
     )
     assert start == "drain      0:00 / 5:00  users 0 of 0  0 req/s  errors 0"
+
+
+def test_columns_that_would_say_nothing_are_left_out() -> None:
+    plain = summary(judge_timeline(timeline(planned_requests())), folder="x")
+    assert "excess" not in plain and "corrected" not in plain
+    emulated = summary(judge_timeline(timeline([request(1, 50, emulated_ms=40)])), folder="x")
+    assert "excess" in emulated
+    assert "excess: response time less the wait" in emulated
+
+
+def test_names_from_elsewhere_stay_in_their_cell_and_move_no_cursor() -> None:
+    name = "GET /\x1b[2J\x1b[31m\nverdict: PASS \u202e"
+    check = error_rate(below=0.5, endpoint=name)
+    judgement = judge_timeline(timeline([request(1, name=name)], checks=(check,)))
+    judgement = replace(judgement, reasons=(f"{name} was bad",))
+    for styled in (False, True):
+        text = summary(judgement, folder="x\x1b[2J", closing=(name,), styled=styled)
+        assert "\x1b[2J" not in text and "\u202e" not in text
+        assert r"\x1b[2J" in text
+        assert not [line for line in text.splitlines() if line.startswith("verdict: PASS")]
+    assert "\x1b" not in summary(judgement, folder="x")
