@@ -74,7 +74,7 @@ class EndpointStats:
         by_status = {str(status): n for status, n in self.statuses.items() if status >= 400}
         answered = (Outcome.HTTP_4XX, Outcome.HTTP_5XX) if by_status else ()
         by_kind = {kind: n for kind, n in self.errors.items() if kind not in answered}
-        found = sorted((by_status | by_kind).items(), key=lambda item: -item[1])
+        found = sorted((by_status | by_kind).items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(f"{count:,} x {what}" for what, count in found)
 
     @property
