@@ -46,11 +46,14 @@ and gave them back for each histogram, which doubled the cost of encoding it (me
 
 def packed(counts: bytes) -> str:
     """A stream of counts as text."""
-    inner = _INNER.pack(_COOKIE, len(counts), 0, SIGNIFICANT_DIGITS, LOWEST_US, HIGHEST_US, 1.0)
     deflating = zlib.compressobj(wbits=_WINDOW_BITS, memLevel=_MEMORY_LEVEL)
-    payload = deflating.compress(inner + counts) + deflating.flush()
+    payload = deflating.compress(_inner(len(counts)) + counts) + deflating.flush()
     outer = _OUTER.pack(_COMPRESSED_COOKIE, len(payload))
     return binascii.b2a_base64(outer + payload, newline=False).decode("ascii")
+
+
+def _inner(length: int) -> bytes:
+    return _INNER.pack(_COOKIE, length, 0, SIGNIFICANT_DIGITS, LOWEST_US, HIGHEST_US, 1.0)
 
 
 def zeros(count: int) -> bytes:
@@ -102,6 +105,8 @@ def unpacked(data: str) -> bytes:
 
 
 def _require_ours(payload: bytes) -> None:
+    if payload[:COUNTS_AT] == _inner(len(payload) - COUNTS_AT):
+        return
     cookie, length, _, digits, lowest, highest, _ = _INNER.unpack_from(payload)
     if cookie != _COOKIE or length != len(payload) - COUNTS_AT:
         raise HistogramError(f"the histogram is damaged: its counts' header says {length} bytes")

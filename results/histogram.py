@@ -63,12 +63,14 @@ class EncodedHistogram:
 class Histogram:
     """A growing histogram of integer microseconds."""
 
-    __slots__ = ("_base", "_counts", "_first", "clamped", "count", "max_us", "sum_us")
+    __slots__ = ("_base", "_counts", "_first", "_origin", "clamped", "count", "max_us", "sum_us")
 
     def __init__(self) -> None:
         self._counts = _NO_COUNTS
         """Of the buckets from `_base` on, both multiples of half a doubling."""
         self._base = 0
+        self._origin = addressof(_NO_COUNTS)
+        """Where in memory bucket 0 would be."""
         self._first = _BUCKETS
         """No bucket below this one is in use."""
         self.count = 0
@@ -129,12 +131,13 @@ class Histogram:
         if held:
             base, end = min(base, self._base), max(end, self._base + held)
         counts = (ctypes.c_uint64 * (end - base))()
-        place = addressof(counts) + (self._base - base) * _COUNT_BYTES
-        ctypes.memmove(place, self._counts, held * _COUNT_BYTES)
-        self._counts, self._base = counts, base
+        origin = addressof(counts) - base * _COUNT_BYTES
+        if held:
+            ctypes.memmove(origin + self._base * _COUNT_BYTES, self._counts, held * _COUNT_BYTES)
+        self._counts, self._base, self._origin = counts, base, origin
 
     def _address(self, index: int) -> int:
-        return addressof(self._counts) + (index - self._base) * _COUNT_BYTES
+        return self._origin + index * _COUNT_BYTES
 
     def _used(self) -> range:
         """The buckets that may be in use."""
@@ -147,13 +150,12 @@ class Histogram:
 
     def add(self, other: Histogram) -> None:
         """Add all values of another histogram; the order of additions does not matter."""
-        used = other._used()
-        if not used:
+        if not other.count:
             return
-        first = used.start
-        self._hold(first, used.stop)
+        first, stop = other._first, _index(other.max_us) + 1
+        self._hold(first, stop)
         try:
-            codec.add_array(self._address(first), other._address(first), len(used), _COUNT_BYTES)
+            codec.add_array(self._address(first), other._address(first), stop - first, _COUNT_BYTES)
         except OverflowError as error:
             raise HistogramError(f"the histograms hold too many values: {error}") from error
         self.clamped += other.clamped
@@ -271,8 +273,8 @@ def _other_end(last: int, encoded: EncodedHistogram) -> HistogramError:
 
 def _index(value_us: int) -> int:
     """The bucket of a value from 0 to 1 h, by HdrHistogram's formula."""
-    shift = max(0, value_us.bit_length() - _HALF_BITS - 1)
-    return (shift << _HALF_BITS) + (value_us >> shift)
+    shift = value_us.bit_length() - _HALF_BITS - 1
+    return (shift << _HALF_BITS) + (value_us >> shift) if shift > 0 else value_us
 
 
 def _highest_us(index: int) -> int:
