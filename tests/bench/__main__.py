@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from tests.bench import (
     arrivals,
+    audit,
     batch,
     client,
     cluster,
@@ -28,6 +29,7 @@ from tests.bench import (
     p1,
     query,
     recorder,
+    results,
     single,
     table,
     telemetry,
@@ -49,6 +51,8 @@ def benchmarks(*, p1_full: bool) -> dict[str, Benchmark]:
         "client": client.run,
         "arrivals": arrivals.run,
         "recorder": recorder.run,
+        "results": results.run,
+        "audit": audit.run,
         "p1": partial(p1.run, full=p1_full),
         "cluster": cluster.run,
         "query": query.run,
