@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from results.check_result import CheckResult, Status, inconclusive
 from results.criterion import Check
 from results.demand import Demand
+from results.expansion import expanded
 from results.measure import Measure, formatted
 from results.second import SecondReport
 from results.sliding import Sliding
@@ -41,6 +42,28 @@ def is_rolling(check: Check) -> bool:
     return check.over_s is not None or check.for_s is not None
 
 
+def why_too_short(check: Check, windows: Sequence[Window]) -> str | None:
+    """Why no run of these windows could ever tell, ahead of it; None: one could.
+
+    Windows that are not among them are left out: nobody knows ahead how long faults are.
+    """
+    for each in expanded([check], [window.name for window in windows]) if is_rolling(check) else ():
+        held = next((window for window in windows if window.name == each.window), None)
+        length = _length(each)
+        if held is None or max(map(len, held.seconds())) >= length:
+            continue
+        return (
+            f"asks for {length} s on end, and {held.name} has no more than "
+            f"{max(map(len, held.seconds()))} s: use a shorter time, or a larger --time-scale"
+        )
+    return None
+
+
+def _length(check: Check) -> int:
+    """In seconds, of what it looks at; 0: it is not rolling."""
+    return int(check.over_s or check.for_s or 0)
+
+
 class Rolling:
     """One check, second by second in order of time. `seconds` are those of its window.
 
@@ -50,7 +73,7 @@ class Rolling:
     def __init__(self, check: Check, seconds: Sequence[range], plan: Plan | None) -> None:
         assert is_rolling(check), "it has a span"
         self.check = check
-        self.length = int(check.over_s or check.for_s or 0)
+        self.length = _length(check)
         self._seconds = seconds
         self._demand = Demand(plan, check.endpoint)
         self._sliding = Sliding(check, self.length if check.over_s is not None else 1)

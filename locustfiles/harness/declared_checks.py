@@ -12,9 +12,13 @@ from dataclasses import replace
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.options import Options
 from locustfiles.harness.scenario import Scenario
+from results.abort import require_abortable
 from results.check import Check, interval_windows, unknown_windows
+from results.rolling import why_too_short
 from results.slo import read_slo
 from results.source import nearest
+from results.timeline import Plan
+from results.windows import RUN, interval, phase_windows
 
 
 def with_slo(scenario: Scenario, options: Options) -> Scenario:
@@ -33,7 +37,7 @@ def require_known_windows(scenario: Scenario, windows: Sequence[str], ends_s: fl
     for check in scenario.checks:
         if unknown := unknown_windows([check], windows):
             near = nearest(unknown[0], windows)
-            known = f"; there are {', '.join(windows)} and 'phase:*'" if "mean" in near else ""
+            known = f" There are {', '.join(windows)} and 'phase:*'" if "mean" in near else ""
             raise _of_window(
                 scenario, check, f"names the window {unknown[0]!r}, which there is not{near}{known}"
             )
@@ -45,6 +49,25 @@ def require_known_windows(scenario: Scenario, windows: Sequence[str], ends_s: fl
                     f"names the window {window.name}, but the plan ends at {ends_s:g} s: end the "
                     "window there, or sooner (it does not scale with --time-scale)",
                 )
+
+
+def require_long_enough(scenario: Scenario, plan: Plan) -> None:
+    """Raises BadConfiguration for a check over more seconds than its window has: it would prove
+    nothing, however the run went."""
+    run = interval(RUN, 0.0, plan.duration_s)
+    for check in scenario.checks:
+        windows = (run, *phase_windows(plan), *interval_windows([check]))
+        if why := why_too_short(check, windows):
+            raise _of_window(scenario, check, why)
+
+
+def require_abortable_checks(scenario: Scenario) -> None:
+    """Raises BadConfiguration for a check that says abort and could never end a run."""
+    for check in scenario.checks:
+        try:
+            require_abortable(check)
+        except ValueError as error:
+            raise BadConfiguration(f"{scenario.place(check)}: {error}") from None
 
 
 def _of_window(scenario: Scenario, check: Check, problem: str) -> BadConfiguration:

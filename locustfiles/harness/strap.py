@@ -41,7 +41,12 @@ from locustfiles.harness.arrivals.open_load import (
 )
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
-from locustfiles.harness.declared_checks import require_known_windows, with_slo
+from locustfiles.harness.declared_checks import (
+    require_abortable_checks,
+    require_known_windows,
+    require_long_enough,
+    with_slo,
+)
 from locustfiles.harness.distribution.fingerprint import given_options, suite_hashes
 from locustfiles.harness.distribution.worker import Worker
 from locustfiles.harness.exit_code import keep_exit_code
@@ -56,7 +61,6 @@ from locustfiles.harness.unplanned import require_unplanned, users_wanted
 from locustfiles.harness.web.declared import DeclaredUsers
 from locustfiles.harness.web.web_access import require_free_port
 from locustfiles.harness.web.web_ui import attach
-from results.abort import require_abortable
 from results.check import expanded
 from results.errors import ResultsError
 from results.measure import Measure
@@ -137,7 +141,7 @@ class Harness:
             return
         assert isinstance(runner, LocalRunner | MasterRunner)
         _require_declared(self._scenario, environment)
-        _require_abortable(self._scenario)
+        require_abortable_checks(self._scenario)
         if shape is not None:
             self._require_no_changes(environment, web_ui)
             _require_sound_checks(self._scenario, shape)
@@ -316,15 +320,6 @@ def _require_declared(scenario: Scenario, environment: Environment) -> None:
         )
 
 
-def _require_abortable(scenario: Scenario) -> None:
-    """Raises BadConfiguration for checks that say abort and could never end a run."""
-    for check in scenario.checks:
-        try:
-            require_abortable(check)
-        except ValueError as error:
-            raise BadConfiguration(f"{scenario.place(check)}: {error}") from None
-
-
 def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
     """Raises BadConfiguration for checks that could only be found wrong after the run."""
     plan = planned(shape, scenario)
@@ -344,6 +339,7 @@ def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
     except ValueError as error:
         raise BadConfiguration(f"{scenario.id}: {error}") from None
     require_known_windows(scenario, windows, plan.duration_s)
+    require_long_enough(scenario, plan)
 
 
 def _refuse_achieved(scenario: Scenario, *, is_open: bool) -> None:

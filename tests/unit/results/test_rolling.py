@@ -9,12 +9,13 @@ import pytest
 
 from results.check import Check, availability, error_rate, errors, latency, rate
 from results.check_result import CheckResult, Status
+from results.criterion import named
 from results.replay import judge_timeline
-from results.rolling import LONGEST_WINDOW_S, evaluate_rolling
+from results.rolling import LONGEST_WINDOW_S, evaluate_rolling, why_too_short
 from results.sample import Outcome, Sample
 from results.timeline import Plan
 from results.verdict import Verdict
-from results.windows import RUN, Window, interval
+from results.windows import RUN, Window, interval, phase_windows
 from tests.unit.results.builder import PLAN, planned_requests, request, timeline
 
 TEN = interval(RUN, 0, 10)
@@ -71,6 +72,31 @@ def test_a_window_that_is_shorter_proves_nothing(check: Check) -> None:
     assert "window phase:one is shorter than 3 s" in result.reason
     pieces = Window("phase:two", ((0, 2), (4, 6)))
     assert rolled(check, sent(range(10)), pieces).status is Status.INCONCLUSIVE
+
+
+PHASES = (interval(RUN, 0, 6), *phase_windows(PLAN))
+
+
+@pytest.mark.parametrize(
+    ("window", "span_s", "held"),
+    [
+        (RUN, 6.0, None),
+        (RUN, 7.0, "and run has no more than 6 s"),
+        ("phase:burst", 2.0, None),
+        ("phase:burst", 3.0, "and phase:burst has no more than 2 s"),
+        ("phase:*", 3.0, "and phase:steady#1 has no more than 2 s"),
+        ("phase:steady", 4.0, "and phase:steady has no more than 2 s"),
+        ("fault:kill-1", 99.0, None),
+        ("phase:none", 99.0, None),
+    ],
+)
+def test_a_plan_that_is_too_short_is_found_ahead(
+    window: str, span_s: float, held: str | None
+) -> None:
+    for check in (replace(OVER, over_s=span_s), replace(FOR, for_s=span_s)):
+        why = why_too_short(named(replace(check, window=window)), PHASES)
+        assert (why is None) if held is None else (why is not None and held in why)
+    assert why_too_short(replace(OVER, over_s=None, window=window), PHASES) is None
 
 
 @pytest.mark.parametrize(
