@@ -29,8 +29,8 @@ from results.ledger import NO_DIGEST, WriteOutcome
 CHUNK_IDS = 2000
 """Asked of a node at once: its answer of 300 kB costs either side some 20 ms at a stretch."""
 
-STEP_IDS = 4000
-"""Counted at a stretch, in about 20 ms."""
+STEP_IDS = 2000
+"""Counted at a stretch, in about 10 ms."""
 
 MAX_EXAMPLES = 10
 """Ids of each fate that is a fault."""

@@ -46,7 +46,11 @@ RETRY_S = 0.5
 FIND_TIMEOUT_S = 60.0
 """For one question, whatever an auditor does."""
 
-STEP_RECORDS = 4096
+STEP_RECORDS = 2048
+
+TURN_S = 0.0001
+"""Others run between two steps. With a sleep of 0 gevent would look for events and timers only
+after 50 of them."""
 
 T = TypeVar("T")
 
@@ -109,7 +113,7 @@ class Auditing:
             with AuditWorkspace(tuple(node.url for node in self._nodes)) as workspace:
                 for records in self._ledger.records(STEP_RECORDS):
                     workspace.add_writes(records)
-                    gevent.sleep(0)
+                    gevent.sleep(TURN_S)
                 total = workspace.writes()
 
                 def tell() -> None:
@@ -171,7 +175,7 @@ class Auditing:
             after = ids[-1]
             self._asked += len(ids)
             tell()
-            gevent.sleep(0)
+            gevent.sleep(TURN_S)
 
     def _ask_elsewhere(self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter) -> None:
         after = b""
@@ -182,7 +186,7 @@ class Auditing:
             reads.write(records)
             workspace.add_reads(records)
             after = ids[-1]
-            gevent.sleep(0)
+            gevent.sleep(TURN_S)
 
     def _read(self, node: _Node, ids: list[bytes]) -> bytes | None:
         """The records of one successful read, None once the node is given up."""
@@ -221,4 +225,4 @@ def _in_steps(steps: Generator[None, None, T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
-        gevent.sleep(0)
+        gevent.sleep(TURN_S)
