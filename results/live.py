@@ -93,7 +93,7 @@ class LiveCheck:
     def add(self, report: SecondReport) -> None:
         """Merge a report of any second; of those after the window the overhang alone.
 
-        About 0.2 ms for each endpoint, of a latency check; else next to nothing.
+        About 20 us for each endpoint, of a latency check; else next to nothing.
         """
         second = report.second
         if second >= self.end_s:

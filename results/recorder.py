@@ -33,7 +33,7 @@ from results.sample import Outcome, Sample
 from results.second import EndpointSecond, NodeSecond, SecondReport
 
 SLICE_SAMPLES = 2000
-"""Samples between two pauses while encoding: 2,000 at 0.13 us, and 0.2 ms to make and encode."""
+"""Samples between two pauses while encoding: 2,000 at 0.13 us, and 0.1 ms to make and encode."""
 
 MAX_PENDING_SAMPLES = 2_000_000
 """Closed but not encoded: 400 s at 5,000 requests/s, about 200 MB. Beyond it whole seconds are
@@ -41,7 +41,7 @@ dropped and counted, since a run that lost its figures must say so rather than r
 
 MAX_ENDPOINTS = 500
 """Names are route templates, of which a service has dozens. Names made of raw URLs would cost
-0.5 ms each in every second, so whatever comes after these is counted under one name."""
+0.2 ms each in every second, so whatever comes after these is counted under one name."""
 
 MAX_ALIASES = 2_000
 """Names as they were given whose shown form is remembered: one with a token in it may be another in

@@ -247,7 +247,8 @@ def cut(
     `selections` are endpoint patterns (`*`, `?`) that are wanted as one; what the plan is about is
     always among them. Raises HistogramError when a histogram is damaged. Costs about 25 us a
     second, endpoint and source, whatever the number of windows. Memory is that of the windows that
-    overlap: each takes up to three histograms of 0.2 MB an endpoint until its last second is added.
+    overlap: until its last second is added, each takes up to three histograms of 0.05 MB an
+    endpoint.
     """
     plan = timeline.plan
     planned = () if plan is None or plan.endpoint is None else (plan.endpoint,)
