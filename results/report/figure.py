@@ -210,7 +210,7 @@ def _named_band(band: Band, row: int, sketch: Sketch) -> dict[str, object]:
         "line": {"width": 0},
         "layer": "between",
         # The longest that fits: the script measures.
-        "names": [for_plot(name, 24) for name in dict.fromkeys((band.name, band.short_name))],
+        "names": [for_plot(name, 24) for name in (band.name, band.short_name) if name],
         "label": {"font": {"color": _INK[band.kind], "size": 11}},
     }
 

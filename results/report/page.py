@@ -57,6 +57,7 @@ def _rendered(content: Mapping[str, object], sketch: Sketch) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
+    environment.filters["told"] = told
     return environment.get_template("page.html.j2").render(
         **content,
         step_s=sketch.step_s,
@@ -120,8 +121,12 @@ def shown(text: str, longest: int = LONGEST) -> Markup:
         quoted = Markup("<bdi>{}</bdi>").format(quoted)
     if len(text) <= longest:
         return quoted
-    whole = visible(text[:LONGEST_TITLE])
-    return Markup('<span class="cut" title="{}">{}</span>').format(whole, quoted)
+    return Markup('<span class="cut" title="{}">{}</span>').format(told(text), quoted)
+
+
+def told(text: str) -> str:
+    """For an attribute, which holds no markup; the engine quotes it."""
+    return visible(shortened(text, LONGEST_TITLE))
 
 
 def _as_json(value: object) -> str:

@@ -1,0 +1,94 @@
+"""Documents of bundles that lack keys or hold anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from results.errors import RunFolderError
+from results.report import document
+from results.report.document import Document, as_text, read_document
+
+ANYTHING = [None, True, 1, 1.5, "text", [], [1], {}, {"a": 1}, 10**400]
+
+
+def test_values_of_another_type_are_as_if_they_were_not_there() -> None:
+    for value in ANYTHING:
+        found = Document({"key": value})
+        assert found.text("key") == (value if isinstance(value, str) else "")
+        assert (found.number("key") is None) == (value not in (1, 1.5) or value is True)
+        assert found.truth("key") is (value if isinstance(value, bool) else None)
+        assert bool(found.table("key")) is (value == {"a": 1})
+        assert found.rows("key") == []
+        assert found.lines("key") == []
+        assert found.pairs("key") == []
+
+
+def test_a_document_of_another_type_is_an_empty_one() -> None:
+    for value in ANYTHING[:-1]:
+        if not isinstance(value, dict):
+            assert not Document(value)
+            assert Document(value).texts() == {}
+
+
+def test_lists_keep_what_is_understood() -> None:
+    found = Document({"list": ["a", 1, {"b": 2}, [1, 2], [3, "x"], [4]]})
+    assert found.lines("list") == ["a"]
+    assert found.figures("list") == [1.0]
+    assert [row.number("b") for row in found.rows("list")] == [2.0]
+    assert found.pairs("list") == [(1.0, 2.0)]
+
+
+def test_numbers_that_are_none_are_left_out() -> None:
+    found = Document({"a": 1, "b": "x", "c": True, "d": float("nan")})
+    assert found.numbers() == {"a": 1.0}
+    assert [name for name, _ in Document({"t": {"x": 1}, "u": 2}).tables()] == ["t"]
+
+
+def test_values_read_as_text() -> None:
+    assert [as_text(v) for v in ("a", None, True, ["a", "b"], [1, 2], {"a": 1}, 1.5)] == [
+        "a",
+        "none",
+        "yes",
+        "a, b",
+        "[1, 2]",
+        '{"a": 1}',
+        "1.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is not JSON"),
+        (b'{"verdict": "PASS"', "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"[1]", "holds no JSON object"),
+        (b"[" * 200_000, "is not JSON"),
+        (b'{"a":' + b"9" * 5_000 + b"}", "is not JSON"),
+    ],
+)
+def test_a_file_that_is_no_document_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = tmp_path / "verdict.json"
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match=rf"verdict\.json .*{problem}|{problem}"):
+        read_document(path)
+
+
+def test_a_folder_in_its_place_and_a_file_that_is_too_large_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RunFolderError, match="cannot read"):
+        read_document(tmp_path)
+    monkeypatch.setattr(document, "LARGEST_BYTES", 100)
+    large = tmp_path / "verdict.json"
+    large.write_text(json.dumps({"a": "x" * 200}))
+    with pytest.raises(RunFolderError, match="larger than"):
+        read_document(large)
+
+
+def test_a_file_that_is_not_there_is_for_the_caller_to_judge(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_document(tmp_path / "verdict.json")
