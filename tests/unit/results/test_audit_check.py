@@ -9,7 +9,7 @@ from results.audit_check import audit_checks
 from results.audit_document import audit_document
 from results.audit_replay import not_made
 from results.check import error_rate, of_writes
-from results.windows import interval
+from results.windows import RUN, interval
 from tests.unit.results.audited import A, B
 
 AUDIT = Audit(
@@ -27,8 +27,8 @@ UNASKED = Audit({}, not_made="no auditor", is_asked_for=False)
 USUAL = ["lost", "altered", "duplicated", "phantom"]
 
 
-def ids(audit: Audit | None, *declared: str) -> list[str]:
-    checks = [of_writes(measure, window="phase:burst") for measure in declared]
+def ids(audit: Audit | None, *declared: str, window: str = RUN) -> list[str]:
+    checks = [of_writes(measure, window=window) for measure in declared]
     return [check.id for check in audit_checks([error_rate(below=0.01), *checks], audit)]
 
 
@@ -38,6 +38,10 @@ def test_an_audited_run_has_the_usual_checks() -> None:
 
 def test_a_declared_check_stands_for_the_usual_one_of_its_measure() -> None:
     assert ids(AUDIT, "altered", "lost") == ["duplicated", "phantom"]
+
+
+def test_a_check_of_a_part_of_the_run_stands_for_no_other_part() -> None:
+    assert ids(AUDIT, "altered", "lost", window="phase:burst") == USUAL
 
 
 def test_a_run_without_writes_or_without_an_auditor_has_none() -> None:
