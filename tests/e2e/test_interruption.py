@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e.results_command import results
 from tests.e2e.scenario import HERE, Run, free_port, wait_until
 
 LONG = ("--time-scale", "0.5", "--load-scale", "0.02")
@@ -33,6 +34,10 @@ def test_a_stopped_run_is_aborted_and_its_nodes_are_gone(
         assert done.verdict["windows"][0]["total"]["requests"] > 0, "what was seen is still told"
         assert "verdict: ABORTED" in done.stdout
         wait_until(lambda: all_gone(family), "processes outlived the run")
+    said = results("show", str(done.folder))
+    assert "verdict: ABORTED" in said.stdout and "the run's end, aborted" in said.stdout
+    assert results("verify", str(done.folder)).returncode == 0, "it is sealed, report and all"
+    assert (done.folder / "report.html").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -62,6 +67,13 @@ def test_a_killed_run_leaves_a_readable_timeline_and_no_process(tmp_path: Path) 
     assert done.timeline("header")
     assert done.timeline("second")
     assert not (done.folder / "verdict.json").exists()
+    said = results("show", str(done.folder))
+    assert said.returncode == 0, said.stderr
+    assert "This is what happened until then" in said.stdout
+    assert "phase steady begins" in said.stdout and "the last that was recorded" in said.stdout
+    assert "verdict: ABORTED" in said.stdout and "so the run was killed" in said.stdout
+    said = results("verify", str(done.folder))
+    assert said.returncode == 1 and "killed before it was sealed" in said.stdout
 
 
 def test_a_lost_worker_makes_the_run_inconclusive_and_is_named(tmp_path: Path) -> None:

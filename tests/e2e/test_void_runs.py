@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+from tests.e2e.results_command import results
 from tests.e2e.scenario import HERE, Finished, Run, run, wait_until
 from tests.e2e.soundness import assert_sound
 
@@ -54,6 +55,8 @@ def test_a_disk_that_fills_up_is_inconclusive_and_said_once(tmp_path: Path) -> N
     assert done.verdict["verdict"] == "INCONCLUSIVE"
     assert done.stderr.count("No space left on device") == 1
     assert "Traceback" not in done.stderr
+    said = results("show", str(done.folder))
+    assert said.returncode == 0 and "the last that was recorded" in said.stdout
 
 
 def test_an_interrupt_while_results_are_collected_is_aborted_with_a_verdict(
