@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from results.ledger_store import IndexEntry, LedgerFile
 
 
-def ledger_doubts(sent: Mapping[str, int] | None, ledger: LedgerFile | None) -> list[str]:
-    """In plain words; none for a whole ledger.
+def ledger_doubts(
+    run_id: str, sent: Mapping[str, int] | None, ledger: LedgerFile | None
+) -> list[str]:
+    """In plain words; none for a whole ledger of that run.
 
     `sent` is the end's `writes`, None for a run without an end, which is ABORTED anyway.
     """
@@ -23,6 +25,8 @@ def ledger_doubts(sent: Mapping[str, int] | None, ledger: LedgerFile | None) -> 
             for source, count in sorted((sent or {}).items())
             if count
         ]
+    if ledger.run_id not in (run_id, ""):
+        return [f"the ledger is of the run {ledger.run_id!r}, the timeline of {run_id!r}"]
     return [*_of_sources(sent, ledger.reports), *_of_file(ledger)]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
@@ -28,6 +29,8 @@ INDEX = "index.jsonl"
 KIND = "ledger-writes"
 VERSION = 1
 """Raised when a reader of before could misunderstand a record. Readers refuse other versions."""
+
+HEADER_BEGINS = b'{"kind":"ledger-writes",'
 
 MAX_NODES = 2**16
 MAX_LINE_BYTES = 16 * 1024
@@ -56,22 +59,30 @@ class LedgerWriter:
         self._files: dict[str, BinaryIO] = {}
         try:
             self._path.mkdir()
-            for name in (WRITES, NODES, INDEX):
-                self._files[name] = (self._path / name).open("xb")
         except FileExistsError as error:
             raise LedgerError(
                 f"{self._path} exists: a ledger is never continued, use another run id"
             ) from error
         except OSError as error:
-            self._close_all()
             raise LedgerError(f"cannot create {self._path}: {error.strerror}") from error
-        header = {"kind": KIND, "version": VERSION, "run_id": folder.run_id}
         try:
+            for name in (WRITES, NODES, INDEX):
+                self._files[name] = (self._path / name).open("xb")
+            header = {"kind": KIND, "version": VERSION, "run_id": folder.run_id}
             self._append(WRITES, _line(header))
-        except LedgerError:
-            # Nobody has the writer yet, so nobody else can close its files.
-            self._close_all()
-            raise
+        except (OSError, LedgerError) as error:
+            # Nobody has the writer yet, so nobody else can; and half a ledger is none.
+            self._discard()
+            if isinstance(error, LedgerError):
+                raise
+            raise LedgerError(f"cannot create {self._path}: {error.strerror}") from error
+
+    def _discard(self) -> None:
+        self._close_all()
+        with suppress(OSError):
+            for name in self._files:
+                (self._path / name).unlink()
+            self._path.rmdir()
 
     def take(self, report: WritesReport) -> None:
         """Append a report. Raises LedgerError."""
@@ -146,7 +157,8 @@ class IndexEntry:
 class LedgerFile:
     """A ledger on disk. `nodes[i]` is the node that records number i; `count` whole records.
 
-    `torn` says that the last record, or the last line of the index, was cut off.
+    `torn` says that the last record, or the last line of the index, was cut off, or the header:
+    then nothing was recorded, and `run_id` is empty.
     """
 
     path: Path
@@ -171,6 +183,7 @@ class LedgerFile:
             raise LedgerError(f"cannot read {path / WRITES}: {error.strerror}") from error
         run_id = _run_id_of(path / WRITES, line)
         count, rest = divmod(size - len(line), RECORD.size)
+        rest += not run_id
         nodes, _ = _rows(path / NODES, _node)
         reports, is_torn = _rows(path / INDEX, _entry)
         for number, (index, _) in enumerate(nodes):
@@ -202,7 +215,9 @@ class LedgerFile:
 def _run_id_of(path: Path, line: bytes) -> str:
     """From the header line."""
     if not line.endswith(b"\n"):
-        raise LedgerError(f"{path}: the file has no header line, so nothing was recorded")
+        if HEADER_BEGINS.startswith(line[: len(HEADER_BEGINS)]):
+            return ""
+        raise LedgerError(f"{path}: the file has no header line: it is none of {KIND!r}")
     try:
         fields = Fields(json.loads(line), "header")
         if fields.text("kind") != KIND:

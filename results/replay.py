@@ -61,7 +61,7 @@ def replay(timeline_path: Path, audit: Audit | None = None) -> Judgement:
 def judge_run(timeline: Timeline, folder: RunFolder, audit: Audit | None = None) -> Judgement:
     """As `replay`, of a timeline that was read already."""
     sent = None if timeline.end is None else timeline.end.writes
-    missing = ledger_doubts(sent, LedgerFile.open(folder))
+    missing = ledger_doubts(timeline.header.run_id, sent, LedgerFile.open(folder))
     return judge_timeline(timeline, audit or audit_of(folder), missing)
 
 

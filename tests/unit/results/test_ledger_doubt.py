@@ -33,51 +33,55 @@ def written(folder: RunFolder, *reports: WritesReport) -> LedgerFile | None:
 
 def test_a_whole_ledger_gives_no_doubt(folder: RunFolder) -> None:
     ledger = written(folder, report("w1", 0), report("w2", 0), report("w1", 1))
-    assert ledger_doubts({"w1": 2, "w2": 1}, ledger) == []
+    assert ledger_doubts("run-1", {"w1": 2, "w2": 1}, ledger) == []
 
 
 @pytest.mark.parametrize("sent", [None, {}, {"w1": 0}])
 def test_no_ledger_where_nothing_was_written_gives_no_doubt(sent: Mapping[str, int] | None) -> None:
-    assert ledger_doubts(sent, None) == []
+    assert ledger_doubts("run-1", sent, None) == []
 
 
 def test_a_ledger_that_is_gone_is_told() -> None:
-    [doubt] = ledger_doubts({"w1": 3}, None)
+    [doubt] = ledger_doubts("run-1", {"w1": 3}, None)
     assert "3 report(s) of writes were sent by w1" in doubt and "no ledger" in doubt
 
 
 def test_a_hole_is_told(folder: RunFolder) -> None:
     ledger = written(folder, report("w1", 0), report("w1", 3))
-    assert ledger_doubts({"w1": 4}, ledger) == ["2 report(s) of writes of w1 never arrived"]
+    assert ledger_doubts("run-1", {"w1": 4}, ledger) == [
+        "2 report(s) of writes of w1 never arrived"
+    ]
 
 
 def test_an_end_that_is_missing_is_told(folder: RunFolder) -> None:
     ledger = written(folder, report("w1", 0))
-    assert ledger_doubts({"w1": 2}, ledger) == ["1 report(s) of writes of w1 never arrived"]
+    assert ledger_doubts("run-1", {"w1": 2}, ledger) == [
+        "1 report(s) of writes of w1 never arrived"
+    ]
 
 
 def test_a_source_of_which_nothing_came_is_told(folder: RunFolder) -> None:
     ledger = written(folder, report("w1", 0))
-    doubts = ledger_doubts({"w1": 1, "w2": 5}, ledger)
+    doubts = ledger_doubts("run-1", {"w1": 1, "w2": 5}, ledger)
     assert doubts == ["5 report(s) of writes of w2 never arrived"]
 
 
 def test_a_source_that_never_said_is_told_but_not_of_a_killed_run(folder: RunFolder) -> None:
     ledger = written(folder, report("w1", 0))
-    [doubt] = ledger_doubts({}, ledger)
+    [doubt] = ledger_doubts("run-1", {}, ledger)
     assert "w1 never said how many" in doubt
-    assert ledger_doubts(None, ledger) == []
+    assert ledger_doubts("run-1", None, ledger) == []
 
 
 def test_what_was_dropped_is_told_once(folder: RunFolder) -> None:
     ledger = written(folder, report("w1", 0, dropped=3), report("w1", 1, dropped=12))
-    [doubt] = ledger_doubts({"w1": 2}, ledger)
+    [doubt] = ledger_doubts("run-1", {"w1": 2}, ledger)
     assert doubt.startswith("12 write(s) of w1 are not in the ledger")
 
 
 def test_a_report_that_came_twice_is_told(folder: RunFolder) -> None:
     ledger = written(folder, report("w1", 0), report("w1", 0))
-    [doubt] = ledger_doubts({"w1": 1}, ledger)
+    [doubt] = ledger_doubts("run-1", {"w1": 1}, ledger)
     assert "arrived twice" in doubt
 
 
@@ -86,7 +90,7 @@ def test_a_file_that_is_cut_off_is_told(folder: RunFolder, cut: int) -> None:
     written(folder, report("w1", 0), report("w1", 1))
     path = folder.ledger / WRITES
     path.write_bytes(path.read_bytes()[:-cut])
-    doubts = ledger_doubts({"w1": 2}, LedgerFile.open(folder))
+    doubts = ledger_doubts("run-1", {"w1": 2}, LedgerFile.open(folder))
     assert any("by its index 2 came in" in doubt for doubt in doubts)
     assert any("cut off" in doubt for doubt in doubts) == bool(cut % 32)
 
@@ -95,5 +99,18 @@ def test_records_that_were_added_are_told(folder: RunFolder) -> None:
     written(folder, report("w1", 0))
     with (folder.ledger / WRITES).open("ab") as file:
         file.write(RECORD.pack(bytes(16), bytes(8), 0, 0, 1))
-    [doubt] = ledger_doubts({"w1": 1}, LedgerFile.open(folder))
+    [doubt] = ledger_doubts("run-1", {"w1": 1}, LedgerFile.open(folder))
     assert "holds 2 write(s), and by its index 1 came in" in doubt
+
+
+def test_a_ledger_of_another_run_is_told(folder: RunFolder) -> None:
+    ledger = written(folder, report("w1", 0))
+    [doubt] = ledger_doubts("run-2", {"w1": 1}, ledger)
+    assert "of the run 'run-1'" in doubt
+
+
+def test_a_ledger_that_ends_in_its_header_is_told(folder: RunFolder) -> None:
+    written(folder, report("w1", 0))
+    (folder.ledger / WRITES).write_bytes(b'{"kind":"ledg')
+    doubts = ledger_doubts("run-1", {"w1": 1}, LedgerFile.open(folder))
+    assert any("cut off" in doubt for doubt in doubts)

@@ -15,10 +15,15 @@ from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.ledger_book import LedgerBook
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.plan import RunPlan
+from locustfiles.harness.run_book import RunBook
+from results.check import errors
 from results.ledger import RECORD, WritesReport
 from results.ledger_store import LedgerFile
 from results.run_folder import RunFolder, create_run
 from results.sample import Outcome, Sample
+from results.timeline import Header
+from results.timeline_reader import read_timeline
+from results.verdict import Verdict
 
 
 @pytest.fixture
@@ -114,6 +119,36 @@ def test_a_ledger_that_cannot_be_written_is_counted_and_the_run_goes_on(
     assert book.failures == 1
     assert "INCONCLUSIVE" in caplog.text and "ledger" in caplog.text
     assert folder.ledger.read_text() == "in the way"
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+def test_a_run_whose_ledger_cannot_be_written_is_inconclusive(
+    folder: RunFolder, is_blocked: bool
+) -> None:
+    if is_blocked:
+        folder.ledger.symlink_to(folder.path / "nowhere")
+    book = RunBook(
+        folder,
+        header=Header("run-1", "test", 0, unplanned=True),
+        plan=None,
+        checks=[errors()],
+        profile=None,
+        elapsed_s=lambda: 3.0,
+    )
+    side = load_side(book.take)
+    for number in range(5):
+        side.take(sample(number))
+    side.finish()
+    book.close(None, {"local": side.recorder.sequence}, {"local": side.ledger.sequence})
+    end = read_timeline(folder.timeline).end
+    assert end is not None and end.writes == {"local": 1}
+    judgement = book.judge()
+    told = [reason for reason in judgement.reasons if "recording" in reason]
+    assert bool(told) == is_blocked, judgement.reasons
+    if is_blocked:
+        assert judgement.verdict is Verdict.INCONCLUSIVE
+    else:
+        assert len(stored(folder)) == 5
 
 
 def test_what_is_no_report_is_refused_and_begins_no_ledger(folder: RunFolder) -> None:
