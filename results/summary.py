@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from results.arrival import ArrivalsNow
+from results.audit_table import audit_section
 from results.evaluation import CheckResult, Status
 from results.fault_table import LEFT, MEANING, RIGHT, fault_rows, with_room
 from results.measure import OF_FAULTS, OF_WRITES, Measure, formatted
@@ -134,6 +135,8 @@ def _sections(judgement: Judgement) -> Iterator[PageTable | Text]:
         yield _fault_table(judgement)
         more = len(judgement.impacts) - len(fault_rows(judgement.impacts, ()))
         yield Text(MEANING + (f"\n{more:,} more faults are in verdict.json." if more else ""))
+    if judgement.audit is not None:
+        yield from audit_section(judgement.audit, [stats.window for stats in judgement.windows])
     if any(window.arrivals for window in windows):
         yield arrival_table(windows)
         yield Text(ARRIVALS_MEANING)
