@@ -15,7 +15,6 @@ from results.audit import Audit
 from results.check_result import CheckResult, Status, compared, holds, inconclusive
 from results.confidence import near_its_limit
 from results.criterion import Check, FigureCriterion
-from results.expansion import EACH_FAULT, EACH_RECOVERY
 from results.fault_check import NEVER_FIRED, evaluate_faults
 from results.figure import UNMET, Statistic
 from results.impact import Impact
@@ -226,8 +225,14 @@ def _ratio(check: Check, stats: WindowStats, windows: Mapping[str, WindowStats])
 
 
 def _no_window(check: Check, name: str, windows: Mapping[str, WindowStats]) -> CheckResult:
-    if name in (EACH_FAULT, EACH_RECOVERY):
-        return inconclusive(check, NEVER_FIRED)
+    prefix, _, what = name.partition(":")
+    if prefix in ("fault", "recovery"):
+        seen = [one for one in windows if one.startswith("fault:")]
+        if not seen:
+            return inconclusive(check, NEVER_FIRED)
+        if f"fault:{what}" in seen:
+            why = "it was never seen healed, or another fault followed at once"
+            return inconclusive(check, f"there is no time after the fault {what!r}: {why}")
     return inconclusive(check, f"there is no window {name!r}; there are {', '.join(windows)}")
 
 

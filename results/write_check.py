@@ -48,20 +48,21 @@ def evaluate_writes(check: Check, audit: Audit | None, windows: Sequence[Window]
         return inconclusive(check, "the scenario declares no writes, so that none were audited")
     if audit.not_made is not None:
         return inconclusive(check, f"the writes were not audited: {audit.not_made}")
-    counts = _counts(audit, check.window, windows)
+    window = _window(check.window, windows)
+    counts = audit.of(window)
     fate = Fate(check.measure.value)
     value = counts.get(fate, 0)
     fates = counts if fate is Fate.PHANTOM else _ACKNOWLEDGED
     samples = sum(counts.get(one, 0) for one in fates)
     if fate is Fate.ALTERED:
-        samples = _compared(audit, check.window, windows)
+        samples = audit.compared_in(window)
         if not samples:
             why = f"of no write of window {check.window} was the stored content compared"
             return inconclusive(check, why)
     if not samples:
         kind = "write" if fate is Fate.PHANTOM else "acknowledged write"
         return inconclusive(check, f"no {kind} ended in window {check.window}")
-    why = _where(audit, fate, value, windows) if value else ""
+    why = _where(audit, fate, value, window, windows) if value else ""
     result = compared(check, value, samples, why)
     if result.status is Status.FAIL:
         return replace(result, firm=check.measure in FIRM)
@@ -72,17 +73,9 @@ def evaluate_writes(check: Check, audit: Audit | None, windows: Sequence[Window]
     return replace(result, status=Status.INCONCLUSIVE, reason=reason)
 
 
-def _compared(audit: Audit, name: str, windows: Sequence[Window]) -> int:
-    if name == RUN:
-        return audit.compared_in()
-    return audit.compared_in(next(window for window in windows if window.name == name))
-
-
-def _counts(audit: Audit, name: str, windows: Sequence[Window]) -> Mapping[Fate, int]:
-    if name == RUN:
-        # Also what ended outside of every second, such as what nobody wrote.
-        return audit.of()
-    return audit.of(next(window for window in windows if window.name == name))
+def _window(name: str, windows: Sequence[Window]) -> Window | None:
+    """None is all of the run: also what ended outside of every second, or what nobody wrote."""
+    return None if name == RUN else next(window for window in windows if window.name == name)
 
 
 def _why_unseen(check: Check, audit: Audit, counts: Mapping[Fate, int], value: int) -> str | None:
@@ -97,22 +90,29 @@ def _why_unseen(check: Check, audit: Audit, counts: Mapping[Fate, int], value: i
     return None
 
 
-def _where(audit: Audit, fate: Fate, value: int, windows: Sequence[Window]) -> str:
-    by_window = {
-        window.name: count
-        for window in windows
-        if window.name != RUN and (count := audit.of(window).get(fate, 0))
-    }
+def _where(
+    audit: Audit, fate: Fate, value: int, window: Window | None, windows: Sequence[Window]
+) -> str:
+    """How many, on which nodes and, of a check of all of the run, in which windows."""
+    parts = [f"{value:,} {_WORDS[fate]}"]
+    if window is None:
+        # A union is told by what it is made of.
+        told = [one for one in windows if not one.is_union]
+        for prefixes in (("phase:",), ("fault:", "recovery:")):
+            named = [one for one in told if one.name.startswith(prefixes)]
+            by_window = {one.name: audit.of(one).get(fate, 0) for one in named}
+            parts.append(_spread(by_window, value, "in"))
     nodes = dict.fromkeys(place.node for place in audit.counts)
-    by_node = {node: count for node in nodes if (count := audit.of(node=node).get(fate, 0))}
-    places = [_spread(by_window, value, "in"), _spread(by_node, value, "on")]
-    return ", ".join([f"{value:,} {_WORDS[fate]}", *filter(None, places)])
+    by_node = {node: audit.of(window, node).get(fate, 0) for node in nodes if node}
+    parts.append(_spread(by_node, value, "on"))
+    return ", ".join(filter(None, parts))
 
 
 def _spread(counts: Mapping[str, int], whole: int, preposition: str) -> str:
     """`all in phase:burst`, or the most frequent places with how many each."""
-    all_in = [name for name, count in counts.items() if count >= whole]
+    all_in = [name for name, count in counts.items() if count == whole]
     if all_in:
         return f"all {preposition} {' and '.join(all_in[:_MOST_PLACES])}"
-    most = sorted(counts, key=lambda name: -counts[name])[:_MOST_PLACES]
+    there = [name for name, count in counts.items() if count]
+    most = sorted(there, key=lambda name: -counts[name])[:_MOST_PLACES]
     return ", ".join(f"{counts[name]:,} {preposition} {name}" for name in most)
