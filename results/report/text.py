@@ -11,6 +11,8 @@ from results.printable import printable
 LONGEST = 120
 """A route template fits; what is longer is shown cut, and whole when it is pointed at."""
 
+_QUOTED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}
+
 LONGEST_TITLE = 1_000
 
 
@@ -28,6 +30,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def for_plot(text: str, longest: int = 40) -> str:
-    """As plotly takes it for plain text: it reads some tags and entities in labels as HTML does."""
+    """As plotly takes it for plain text: it reads some tags and entities in labels as HTML does,
+    and formulas between dollars."""
     cut = visible(shortened(text, longest))
-    return cut.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(_QUOTED.get(character, character) for character in cut)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from tests.e2e.chromium import CHROMIUM, FLAGS, missing
 from tests.e2e.scenario import P1, Finished, wait_until
 from tests.e2e.test_interruption import all_gone
 from tests.e2e.web_session import WebSession, assert_passed, nodes_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
 PATIENCE_MS = 30_000
 
 SHORT = ("--time-scale", f"{1 / 40}", "--load-scale", "0.1")
@@ -34,8 +28,7 @@ SHORT = ("--time-scale", f"{1 / 40}", "--load-scale", "0.1")
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None,
-    reason="THE WEB UI WAS NOT TESTED IN A BROWSER: there is no chromium here; install it with "
-    "`apt-get install chromium` (as root) and run again",
+    reason=missing("THE WEB UI"),
 )
 
 

@@ -26,4 +26,5 @@ def test_a_long_name_keeps_both_ends() -> None:
 def test_a_label_of_the_plot_has_no_tags_and_no_entities_of_its_own() -> None:
     assert for_plot("<b>fat</b> &lt;") == "&lt;b&gt;fat&lt;/b&gt; &amp;lt;"
     assert for_plot('<a href="javascript:x">', 80).count("<") == 0
+    assert for_plot("$x$") == "&#36;x&#36;"
     assert len(for_plot("y" * 500, 24)) == 24
