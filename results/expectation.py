@@ -44,6 +44,13 @@ class Expectation:
         arrivals = sum(n[second] for n in plan.arrivals.values() if second < len(n))
         return users / (plan.mean_cycle_s or 1.0) + arrivals
 
+    @property
+    def stop(self) -> int:
+        """The second from which on nothing is planned."""
+        if self._plan is None:
+            return 0
+        return max(len(self._plan.user_seconds), *map(len, self._plan.arrivals.values()), 0)
+
     def at(self, second: int) -> float | None:
         """None where neither a baseline nor the plan says how many."""
         return None if self._share is None else self._planned(second) * self._share

@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from results.second import LATEST_S
 from results.timeline import Fault, Timeline
 
 FAULT_REFUSED = "fault_refused"
 """Label of the annotation that says which fault could not be recorded, and why."""
-
-LATEST_S = 10_000_000.0
-"""115 days; a plan's line has room for 32. A fault of more would take hours to look at."""
 
 MAX_FAULTS = 1_000
 """Each has windows of its own, over which the whole run is cut."""

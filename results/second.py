@@ -16,6 +16,10 @@ from results.field import Fields, whole_number
 from results.figure import Figure, figures_from
 from results.histogram import EncodedHistogram
 
+LATEST_S = 10_000_000
+"""115 days from the origin, either way. Every second from the first to the last is looked at, so a
+damaged line may not claim just any."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointSecond:
@@ -103,7 +107,21 @@ class SecondReport:
             else {},
         )
         fields.end()
+        _require_seconds(report)
         return report
+
+
+def _require_seconds(report: SecondReport) -> None:
+    _require_second(report.second)
+    for endpoint in report.endpoints.values():
+        if endpoint.started:
+            _require_second(min(endpoint.started))
+            _require_second(max(endpoint.started))
+
+
+def _require_second(second: int) -> None:
+    if not -LATEST_S <= second <= LATEST_S:
+        raise ValueError(f"report: second {second} is more than {LATEST_S:,} s from the origin")
 
 
 def _endpoint_dict(e: EndpointSecond) -> dict[str, object]:
@@ -137,7 +155,20 @@ def _endpoint(data: object, name: str) -> EndpointSecond:
         statuses=_statuses(fields) if fields.has("statuses") else {},
     )
     fields.end()
+    _require_counts(endpoint, name)
     return endpoint
+
+
+def _require_counts(endpoint: EndpointSecond, name: str) -> None:
+    """What contradicts itself would be a share of more than all."""
+    failed = sum(endpoint.errors.values())
+    if not endpoint.raw.count == endpoint.excess.count == endpoint.ended >= failed:
+        raise ValueError(
+            f"endpoint {name!r}: {endpoint.ended} requests ended, of which {failed} failed, but "
+            f"{endpoint.raw.count} have a response time and {endpoint.excess.count} an excess"
+        )
+    if endpoint.statuses and sum(endpoint.statuses.values()) > failed:
+        raise ValueError(f"endpoint {name!r}: {failed} failed, but more have a status")
 
 
 def _statuses(fields: Fields) -> dict[int, int]:

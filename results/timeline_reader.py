@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from results.errors import TimelineError
+from results.errors import RunFolderError, TimelineError
 from results.fault import FaultLog
 from results.field import Fields
-from results.second import SecondReport
+from results.run_folder import validated_run_id
+from results.second import LATEST_S, SecondReport
 from results.timeline import (
     MAX_LINE_BYTES,
     VERSION,
@@ -29,6 +30,9 @@ from results.timeline import (
     TargetSample,
     Timeline,
 )
+
+SHORTEST_CYCLE_S = 1e-6
+"""No user does anything in less, and what is divided by it stays a number."""
 
 
 def read_timeline(path: Path) -> Timeline:
@@ -101,18 +105,18 @@ class _Collected:
                 self.progress.append(_progress(fields, has_plan="planned" in data))
             case "health":
                 self.health.append(
-                    Health(fields.number("t_s"), fields.text("source"), fields.numbers("values"))
+                    Health(_moment(fields), fields.text("source"), fields.numbers("values"))
                 )
             case "target":
                 self.target.append(_target(fields))
             case "annotation":
                 self.annotations.append(
-                    Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
+                    Annotation(_moment(fields), fields.text("label"), fields.text("text"))
                 )
             case "fault":
                 self.faults.begin(_fault(fields))
             case "healed":
-                self.faults.heal(fields.text("id"), fields.number("t_s"))
+                self.faults.heal(fields.text("id"), _moment(fields))
             case "end":
                 self.end = _end(fields)
             case _:
@@ -128,8 +132,13 @@ class _Collected:
             )
         if self.header is not None:
             raise ValueError("a second header")
+        run_id = fields.text("run_id")
+        try:
+            validated_run_id(run_id)
+        except RunFolderError as error:
+            raise ValueError(f"header: {error}") from error
         self.header = Header(
-            fields.text("run_id"),
+            run_id,
             fields.text("scenario"),
             fields.whole("origin_us"),
             ad_hoc=fields.truth("ad_hoc") if fields.has("ad_hoc") else False,
@@ -176,26 +185,33 @@ def _parsed(line: bytes) -> dict[str, object]:
     return data
 
 
+def _moment(fields: Fields, name: str = "t_s") -> float:
+    t_s = fields.number(name)
+    if abs(t_s) > LATEST_S:
+        raise ValueError(f"{name!r} is more than {LATEST_S:,} s from the origin")
+    return t_s
+
+
 def _table(item: object) -> dict[str, object]:
     return Fields({"item": item}, "checks").table("item")
 
 
 def _progress(fields: Fields, *, has_plan: bool) -> Progress:
     planned = fields.whole("planned", least=0) if has_plan else None
-    return Progress(fields.number("t_s"), fields.whole("users", least=0), planned)
+    return Progress(_moment(fields), fields.whole("users", least=0), planned)
 
 
 def _target(fields: Fields) -> TargetSample:
-    return TargetSample(fields.number("t_s"), fields.text("node"), fields.numbers("values"))
+    return TargetSample(_moment(fields), fields.text("node"), fields.numbers("values"))
 
 
 def _fault(fields: Fields) -> Fault:
-    return Fault(fields.text("id"), fields.text("fault"), fields.text("node"), fields.number("t_s"))
+    return Fault(fields.text("id"), fields.text("fault"), fields.text("node"), _moment(fields))
 
 
 def _plan(fields: Fields) -> Plan:
     plan = Plan(
-        duration_s=fields.number("duration_s"),
+        duration_s=_moment(fields, "duration_s"),
         mean_cycle_s=fields.optional_number("mean_cycle_s"),
         phases=tuple(_phase(item) for item in fields.items("phases")),
         users=tuple(fields.wholes("users")),
@@ -208,8 +224,13 @@ def _plan(fields: Fields) -> Plan:
         if not edge_s <= phase.start_s < phase.end_s:
             raise ValueError(f"plan: phase {phase.name!r} is empty or out of order")
         edge_s = phase.end_s
-    if plan.mean_cycle_s is not None and plan.mean_cycle_s <= 0:
-        raise ValueError(f"plan: 'mean_cycle_s' must be above 0, not {plan.mean_cycle_s}")
+    if plan.duration_s <= 0:
+        raise ValueError(f"plan: 'duration_s' must be above 0, not {plan.duration_s}")
+    if plan.mean_cycle_s is not None and plan.mean_cycle_s < SHORTEST_CYCLE_S:
+        raise ValueError(
+            f"plan: 'mean_cycle_s' must be above 0, and {SHORTEST_CYCLE_S:g} s at the least, not "
+            f"{plan.mean_cycle_s}"
+        )
     if plan.endpoint == "":
         raise ValueError("plan: 'endpoint' is empty: leave it out to count every request")
     return plan
@@ -230,11 +251,11 @@ def _end(fields: Fields) -> End:
     reason = fields.text("reason")
     if reason not in set(EndReason):
         raise ValueError(f"end: unknown reason {reason!r}")
-    plan_ends_s = fields.number("plan_ends_s") if fields.has("plan_ends_s") else None
+    plan_ends_s = _moment(fields, "plan_ends_s") if fields.has("plan_ends_s") else None
     if plan_ends_s is not None and plan_ends_s <= 0:
         raise ValueError(f"end: 'plan_ends_s' must be above 0, not {plan_ends_s}")
     return End(
-        fields.number("t_s"),
+        _moment(fields),
         EndReason(reason),
         fields.text("detail"),
         fields.counts("reports"),

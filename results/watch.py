@@ -23,9 +23,6 @@ from results.windows import RUN, phase_windows, plan_end_s
 SILENT_REQUESTS = 5.0
 """Requests that come by chance leave such a silence out of every 150: exp(-5) is 0.7 %."""
 
-LATEST_S = 10_000_000
-"""115 days. A damaged timeline may claim any second, and each would be looked at."""
-
 _MEASURES = frozenset(
     (
         Measure.ERROR_RATE,
@@ -85,11 +82,10 @@ class Watch:
         self.expectation = Expectation(timeline, ended)
         self._ended = ended
         self._asked = _asked(timeline, checks)
-        end = min(int(plan_end_s(timeline)), LATEST_S)
-        seconds = [second for second in self._tallies if abs(second) <= LATEST_S]
-        # All that there is anything to tell of.
-        self.seconds = range(min([0, *seconds]), max([end, *(second + 1 for second in seconds)]))
-        self._silent = self._silences(end)
+        # All that there is anything to tell of; a damaged plan may claim to be of years.
+        stop = max(self.expectation.stop, *(second + 1 for second in self._tallies), 0)
+        self.seconds = range(min([0, *self._tallies]), stop)
+        self._silent = self._silences(min(int(plan_end_s(timeline)), stop))
         self._known: dict[int, bool] = {}
 
     def breaks(self, second: int) -> bool:

@@ -34,7 +34,7 @@ class FaultyShape(PhasedShape):
     profile = sequence(steady(10, 4, phase="first"), steady(10, 6, phase="second"))
 
 
-@events.test_start.add_listener
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
 def freeze_soon(environment: Any, **_: object) -> None:
     runner: Runner = environment.runner
     if not isinstance(runner, MasterRunner) and getattr(runner, "worker_index", 0) == 0:

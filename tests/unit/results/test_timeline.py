@@ -12,6 +12,7 @@ import pytest
 
 from results.check import error_rate
 from results.errors import TimelineError
+from results.sample import Outcome
 from results.timeline import (
     MAX_LINE_BYTES,
     Annotation,
@@ -132,6 +133,16 @@ def test_missing_sequence_numbers_are_lost_reports() -> None:
 HEADER_LINE = '{"kind":"header","version":1,"run_id":"r","scenario":"s","origin_us":0}'
 
 
+def second(at: int, *, started: int = 1, ended: int = 1, errors: int = 1, statuses: int = 1) -> str:
+    """A line of kind `second`, with one request that failed."""
+    (report,) = timeline([request(1.0, outcome=Outcome.HTTP_5XX)]).reports
+    document = {"kind": "second", **report.as_dict(), "second": at}
+    (endpoint,) = report.as_dict()["endpoints"].values()  # type: ignore[attr-defined]
+    counts = {"ended": ended, "errors": {"http_5xx": errors}, "statuses": [[503, statuses]]}
+    endpoint = endpoint | counts | {"started": [[started, 1]]}
+    return json.dumps(document | {"endpoints": {"GET /a": endpoint}})
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -171,6 +182,20 @@ HEADER_LINE = '{"kind":"header","version":1,"run_id":"r","scenario":"s","origin_
         ([HEADER_LINE, '{"kind":"progress","t_s":1,"users":1' + "0" * 400 + "}"], "beyond 2"),
         ([HEADER_LINE, '{"kind":"progress","t_s":1' + "0" * 400 + ',"users":1}'], "below 2"),
         ([HEADER_LINE, '{"kind":"progress","t_s":1e999,"users":1}'], "finite"),
+        ([HEADER_LINE.replace('"r"', '"../r"')], r"line 1.*run id '../r'"),
+        ([HEADER_LINE.replace('"r"', '"a/b"')], "line 1.*run id 'a/b'"),
+        ([HEADER_LINE.replace('"r"', '"a\\u001b[2J"')], r"line 1.*run id 'a\\x1b"),
+        ([HEADER_LINE.replace('"r"', '"' + "r" * 101 + '"')], "line 1.*run id"),
+        ([HEADER_LINE.replace('"version":1', '"version":"1"')], "line 1.*'version' must be a"),
+        ([HEADER_LINE.replace('"version":1', '"version":1.0')], "line 1.*'version' must be a"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":1e9,"users":1}'], "line 2.*'t_s' is more than"),
+        ([HEADER_LINE, '{"kind":"progress","t_s":"1s","users":1}'], "line 2.*'t_s' must be a numb"),
+        ([HEADER_LINE, '{"a":' * 100_000], "line 2"),
+        ([HEADER_LINE, second(999_999_999)], "line 2.*second 999999999 is more than"),
+        ([HEADER_LINE, second(1, started=-(2**60))], "line 2.*is more than"),
+        ([HEADER_LINE, second(1, errors=2)], "line 2.*1 requests ended, of which 2 failed"),
+        ([HEADER_LINE, second(1, ended=2)], "line 2.*2 requests ended.*1 have a response time"),
+        ([HEADER_LINE, second(1, statuses=3)], "line 2.*1 failed, but more have a status"),
         (['{"kind":"end","t_s":1,"reason":"completed","detail":"","reports":{}}'], "its header"),
         ([], "no header"),
     ],
@@ -182,6 +207,12 @@ def test_what_is_not_a_timeline_is_an_error_that_names_the_line(
     path.write_text("".join(line + "\n" for line in lines))
     with pytest.raises(TimelineError, match=message):
         read_timeline(path)
+
+
+def test_the_line_that_is_bent_is_a_good_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(f"{HEADER_LINE}\n{second(1)}\n")
+    assert read_timeline(path).reports[0].endpoints["GET /a"].statuses == {503: 1}
 
 
 def test_bytes_that_are_no_text_and_missing_files_are_clear_errors(tmp_path: Path) -> None:
