@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from results.bundle import verify
 from results.replay import replay
+from results.run_folder import RunFolder
 from results.verdict import as_document
 from tests.e2e.scenario import Finished, Run, free_port, run, wait_until
 from tests.e2e.test_interruption import all_gone
@@ -134,8 +136,14 @@ def test_runs_with_and_without_the_shape_follow_each_other_on_the_same_nodes(
         assert done.exit_code == 5, done.stdout + done.stderr
         assert done.stdout.count("verdict: ABORTED") == 3
         wait_until(lambda: all_gone(family), "processes outlived the run")
-    for path in (tmp_path / "runs").rglob("*.json*"):
-        assert TOKEN not in path.read_text(), path
+    for path in (tmp_path / "runs").rglob("*"):
+        assert path.is_dir() or TOKEN.encode() not in path.read_bytes(), path
+    closed = [RunFolder(path.parent) for path in (tmp_path / "runs").rglob("verdict.json")]
+    assert len(closed) == 6
+    for folder in closed:
+        found = verify(folder)
+        assert found.holds and not found.notes, (folder.path, found.problems, found.notes)
+        assert folder.report.exists()
 
 
 def test_two_processes_run_the_shape_and_any_number_of_users(tmp_path: Path) -> None:

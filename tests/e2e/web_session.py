@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +118,14 @@ class WebSession(Run):
 
     def node_processes(self) -> set[tuple[int, float]]:
         """The embedded cluster's: id and start of each."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        mine = [child for child in children if "locust" not in " ".join(child.cmdline())]
-        return {(child.pid, child.create_time()) for child in mine}
+        found = set()
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            # Those that make a run's report come and go.
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                command = " ".join(child.cmdline())
+                if command and "locust" not in command and "results.attendant" not in command:
+                    found.add((child.pid, child.create_time()))
+        return found
 
 
 def nodes_of(done: Finished) -> list[str]:
