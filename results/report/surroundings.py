@@ -24,6 +24,7 @@ from results.report.table import (
     text,
     words,
 )
+from results.report.text import shortened
 from results.scrape import (
     COMMIT_MS,
     CPU_PERCENT,
@@ -58,12 +59,12 @@ def facts(record: Record) -> tuple[tuple[str, str], ...]:
     """What was run, as names and texts."""
     header, manifest = record.timeline.header, record.manifest
     found = [
-        ("Scenario", header.scenario + _kind(record)),
+        ("Scenario", shortened(header.scenario) + _kind(record)),
         ("Target", as_text(_target(record))),
         ("Started", _started(record)),
         ("Length", _length(record)),
         ("Phases", _phases(record.timeline.plan)),
-        ("Users", ", ".join(manifest.lines("users"))),
+        ("Users", ", ".join(shortened(name, 60) for name in manifest.lines("users"))),
         ("Seed", _number(manifest, "seed")),
         ("Scales", _scales(manifest.table("options"))),
         ("Suite", _suite(manifest)),
@@ -108,7 +109,10 @@ def _length(record: Record) -> str:
 def _phases(plan: Plan | None) -> str:
     if plan is None or not plan.phases:
         return ""
-    shown = [f"{p.name} {clock(p.start_s)} to {clock(p.end_s)}" for p in plan.phases[:MOST_PHASES]]
+    shown = [
+        f"{shortened(p.name, 60)} {clock(p.start_s)} to {clock(p.end_s)}"
+        for p in plan.phases[:MOST_PHASES]
+    ]
     more = len(plan.phases) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 

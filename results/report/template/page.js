@@ -5,6 +5,8 @@ const plot = document.getElementById("plot");
 const drawn = JSON.parse(document.getElementById("figure").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const NARROW_PX = 640;
+// What a sheet of A4 has between its margins.
+const PAPER_PX = 690;
 const logarithmic = new Map(drawn.panes.filter((p) => p.log).map((p) => [p.axis, p.starts_log]));
 let printing = false;
 
@@ -39,13 +41,15 @@ function placed(layout, width) {
   const narrow = width < NARROW_PX;
   const margin = { l: narrow ? 46 : 58, r: narrow ? 6 : 12, t: 2, b: 30 };
   const heads = drawn.panes.map((pane) => headOf(pane, width - margin.l - margin.r, narrow));
-  const inner = drawn.panes.reduce((sum, pane, n) => sum + pane.height + heads[n].px, 0);
+  // On paper the whole plot is on one sheet.
+  const heights = drawn.panes.map((pane) => pane.height * (printing ? 0.65 : 1));
+  const inner = heads.reduce((sum, head, n) => sum + heights[n] + head.px, 0);
   const colours = theme();
   layout.annotations = [];
   let top = 0;
   drawn.panes.forEach((pane, n) => {
     const upper = 1 - (top + heads[n].px) / inner;
-    top += heads[n].px + pane.height;
+    top += heads[n].px + heights[n];
     const axis = layout[pane.axis];
     axis.domain = [Math.max(0, 1 - top / inner), upper];
     axis.gridcolor = colours.line;
@@ -80,7 +84,7 @@ function fitLabels(layout, width) {
 }
 
 function layoutNow() {
-  const width = plot.clientWidth;
+  const width = printing ? PAPER_PX : plot.clientWidth;
   const colours = theme();
   const layout = structuredClone(drawn.layout);
   placed(layout, width);
