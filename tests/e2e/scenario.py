@@ -63,6 +63,11 @@ class Finished:
         document: dict[str, Any] = json.loads((self.folder / "verdict.json").read_text())
         return document
 
+    @property
+    def manifest(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
+        return document
+
     def timeline(self, kind: str) -> list[dict[str, Any]]:
         """The timeline's lines of one kind."""
         lines = map(json.loads, (self.folder / "timeline.jsonl").read_text().splitlines())
