@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import results
+from results.fault import FAULT_REFUSED, MAX_FAULTS
 from results.figure import FURTHER_FIGURES, Statistic
+from results.impact import Impact
 from results.measure import Bound, Measure, Scales, Series
+from results.note import LONGEST_TEXT, MAX_NOTES, NOTES_LEFT_OUT
+from results.recorder import LONGEST_NAME
 from results.replay import replay
 from results.sample import Outcome
 from results.scrape import CPU_PERCENT, GAUGES, MEANS_MS, SERIES_LEFT_OUT, UP
@@ -35,6 +40,7 @@ def test_the_pages_timeline_is_read_and_passes(tmp_path: Path) -> None:
     assert run.total.excess.quantile_ms(1.0) == 15.0
     assert run.figures["updates"].sum == 3.0
     assert read.plan is not None and read.plan.endpoint == "GET /*"
+    assert [window.window.name for window in judgement.windows[2:]] == ["baseline", "fault:kill-1"]
     assert judgement.target["run"]["node-1"]["commit_ms"].mean == 1.9
     (sample,) = read.target
     assert set(sample.values) <= {UP, CPU_PERCENT, *GAUGES, *MEANS_MS}
@@ -48,7 +54,9 @@ def test_the_pages_on_results_and_checks_name_every_word_of_the_formats() -> Non
     words += [f"| {int(code)} |" for code in ExitCode] + [f"{quantile}" for quantile in QUANTILES]
     words += [f"`{statistic.value}`" for statistic in Statistic]
     words += [f"`{bound.value}`" for bound in Bound] + [f'"{Scales.TIME}"', f'"{Scales.LOAD}"']
-    words += [FURTHER_FIGURES, SERIES_LEFT_OUT]
+    words += [FURTHER_FIGURES, SERIES_LEFT_OUT, FAULT_REFUSED, NOTES_LEFT_OUT]
+    words += [f"`{one.name}`" for one in fields(Impact) if one.name != "fault"]
+    words += [f"{number:,} " for number in (LONGEST_TEXT, MAX_FAULTS, MAX_NOTES, LONGEST_NAME)]
     assert [word for word in words if word not in page] == []
     kinds = set(re.findall(r'^\{"kind":"(\w+)"', page, flags=re.M))
     assert kinds == set(re.findall(r"^\| `(\w+)` \| ", page.split("| kind |")[1], flags=re.M))
