@@ -121,3 +121,37 @@ def test_the_node_page_lists_every_setting_and_no_other() -> None:
     offered = {f"FOUNDATION_{name.upper()}" for name in ast.literal_eval(done.stdout)}
     listed = set(re.findall(r"`(FOUNDATION_[A-Z_]+)`", NODE_DOC))
     assert listed == offered
+
+
+def test_the_bundle_page_names_every_results_command_and_option_and_no_other() -> None:
+    code = (
+        "import typer; from deploy.results_cli import app; group = typer.main.get_command(app);"
+        "print({name: [o for p in c.params for o in p.opts if o[0] == '-']"
+        " for name, c in group.commands.items()})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    offered: dict[str, list[str]] = ast.literal_eval(done.stdout)
+    text = (ROOT / "docs/bundle.md").read_text()
+    assert set(re.findall(r"foundation results ([a-z]+)", text)) == set(offered)
+    for options in offered.values():
+        for option in options:
+            assert re.search(rf"`[^`]*{option}\b[^`]*`|^ .*{option}\b", text, re.MULTILINE), option
+    limits = {
+        option for row in table_after("## List", text) for option in re.findall("--[a-z-]+", row[0])
+    }
+    assert limits == set(offered["prune"]) - {"--dir"}
+
+
+def test_the_bundle_page_has_a_row_for_every_file_of_a_run() -> None:
+    code = (
+        "from pathlib import Path; from results.run_folder import RunFolder as F;"
+        "p = [n for n, v in vars(F).items() if isinstance(v, property) and n != 'run_id'];"
+        "print(sorted(getattr(F(Path('x')), n).name for n in p))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    rows = table_after("## The files", (ROOT / "docs/bundle.md").read_text())[1:]
+    listed = sorted(row[0].strip("`/") for row in rows)
+    assert listed == ast.literal_eval(done.stdout)
