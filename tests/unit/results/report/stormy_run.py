@@ -127,12 +127,13 @@ def _target(chance: random.Random) -> Iterator[TargetSample]:
         for n in range(3):
             gone = n == 1 and 80 <= second < 95
             busy = users_at(second) / 8 + chance.uniform(0, 5)
+            stalled = n == 2 and 170 <= second < 190
             values = {
                 "up": 1.0,
-                "cpu_percent": busy * (0.2 if n == 0 else 1),
+                "cpu_percent": busy * (0.2 if n == 0 else 0.1 if stalled and second < 185 else 1),
                 "memory_bytes": 8.1e7 + second * 1e4,
-                "queue_events": float(chance.randrange(40 if second in range(183, 190) else 6)),
-                "commit_ms": chance.uniform(1.5, 3.0),
+                "queue_events": float(chance.randrange(60 if stalled else 4)),
+                "commit_ms": (9.0 if stalled else 1.8) + chance.uniform(0, 0.4),
             }
             yield TargetSample(second + 0.9, f"node-{n + 1}", {"up": 0.0} if gone else values)
 
