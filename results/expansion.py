@@ -53,22 +53,30 @@ def expanded(
     short: Collection[str] = (),
     faults: Sequence[Fault] = (),
 ) -> tuple[Check, ...]:
-    """Patterns become one check per occurrence among the window names.
+    """Patterns become one check per occurrence among the window names, but for those of which
+    another check asks the same by name.
 
     `short` names the windows below `SHORTEST_ACHIEVED_S`. A pattern of faults stays when there was
     none: that it never fired must be said. A kind that came once is its only fault's window. Raises
     ValueError when two checks have the same id.
     """
+    declared = list(checks)
+    patterns = (EACH_PHASE, EACH_FAULT, EACH_RECOVERY)
+    by_name = {check.id for check in declared if check.window not in patterns}
     found: list[Check] = []
-    for check in checks:
+    for check in declared:
+        if check.window not in patterns:
+            found.append(replace(check, window=_of_kind(check.window, windows, faults)))
+            continue
         if check.window == EACH_PHASE:
-            found += [_moved(check, name) for name in _occurrences(check, windows, short)]
-        elif check.window in (EACH_FAULT, EACH_RECOVERY):
+            names = _occurrences(check, windows, short)
+        else:
             prefix = check.window.removesuffix("*")
             names = [prefix + fault.id for fault in faults if prefix + fault.id in windows]
-            found += [_moved(check, name) for name in names] or [check]
-        else:
-            found.append(replace(check, window=_of_kind(check.window, windows, faults)))
+        each = [_moved(check, name) for name in names]
+        if not each and check.window != EACH_PHASE:
+            each = [check]
+        found += [one for one in each if one.id not in by_name]
     ids = [check.id for check in found]
     for one in ids:
         if ids.count(one) > 1:

@@ -21,18 +21,20 @@ from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.strap import strap_in
 from results.auditor import Auditor
 from results.check import Check
+from results.grammar import check
 from results.verdict import ExitCode
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 
 def judge(
-    checks: Sequence[Check],
+    checks: Sequence[Check | str],
     id: str | None = None,
     events: Events | None = None,
     auditor: Auditor | None = None,
 ) -> None:
-    """Judge every run of the locustfile that calls it, by `checks` of `results.check`.
+    """Judge every run of the locustfile that calls it, by `checks` of `results.check` or as text,
+    such as `p99 < 250ms` (docs/checks.md).
 
     `id` names the runs; by default the file does. `auditor` looks up the writes that the users
     declare (docs/ledger.md). Ends the process with exit code 4, and says why,
@@ -48,17 +50,18 @@ def judge(
 
 
 def judged(
-    checks: Sequence[Check], id: str, source_dir: Path, auditor: Auditor | None = None
+    checks: Sequence[Check | str], id: str, source_dir: Path, auditor: Auditor | None = None
 ) -> Scenario:
     """What such a locustfile declares. Raises ValueError with the remedy."""
     if isinstance(checks, str) or not isinstance(checks, Sequence):
         raise ValueError("checks is a list of checks, such as checks=[error_rate(below=0.01)]")
-    if strange := [one for one in checks if not isinstance(one, Check)]:
+    if strange := [one for one in checks if not isinstance(one, Check | str)]:
         raise ValueError(
-            f"{strange[0]!r} is no check: make it with error_rate(below=…), latency(…) or another "
-            "of results.check"
+            f"{strange[0]!r} is no check: write it as 'p99 < 250ms', or make it with "
+            "error_rate(below=…), latency(…) or another of results.check"
         )
-    if not checks:
+    read = tuple(check(one) if isinstance(one, str) else one for one in checks)
+    if not read:
         raise ValueError(
             "without a check nothing can be judged: name at least one, such as "
             "error_rate(below=0.01)"
@@ -68,7 +71,8 @@ def judged(
             f"{id!r} is no id: use up to 50 letters, digits, '.', '_' and '-', starting with a "
             "letter or digit"
         )
-    if auditor is not None and not callable(getattr(auditor, "find", None)):
+    is_auditor = callable(getattr(auditor, "find", None)) and not isinstance(auditor, type)
+    if auditor is not None and not is_auditor:
         raise ValueError(
             f"{auditor!r} is no auditor: give an object with find(node, ids), see docs/ledger.md"
         )
@@ -77,7 +81,7 @@ def judged(
         tier="own",
         users=(),
         shape=None,
-        checks=tuple(checks),
+        checks=read,
         source_dir=source_dir,
         auditor=auditor,
     )

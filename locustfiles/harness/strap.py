@@ -327,10 +327,11 @@ def _require_sound_checks(scenario: Scenario, shape: PhasedShape) -> None:
         stress_of(shape, plan)
     except ValueError as error:
         raise BadConfiguration(f"{scenario.id}: {error}") from None
-    try:
-        require_sound_checks(shape.plan, scenario.checks, scenario.endpoint)
-    except BadConfiguration as error:
-        raise BadConfiguration(f"{scenario.id}: {error}") from None
+    for check in scenario.checks:
+        try:
+            require_sound_checks(shape.plan, [check], scenario.endpoint)
+        except BadConfiguration as error:
+            raise BadConfiguration(f"{scenario.place(check)}: {error}") from None
     if scenario.mean_cycle_s is None:
         _refuse_achieved(scenario, is_open=bool(shape.plan.arrivals))
     windows = [RUN, *(window.name for window in phase_windows(plan))]

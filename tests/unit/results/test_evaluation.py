@@ -282,6 +282,23 @@ def test_each_fault_and_each_recovery_become_a_check() -> None:
     assert (only.window, only.id) == ("fault:kill-1", "error_rate@fault:kill")
 
 
+def test_a_check_that_names_its_window_takes_the_place_of_the_patterns() -> None:
+    made = timeline(GOOD, faults=(KILL, PAUSE))
+    names = [window.name for window in standard_windows(made)]
+    texts = ["p99 < 1s in fault:*", "p99 < 9s in fault:kill-1", "p99 < 1s in phase:*"]
+    asked = [check(text) for text in (*texts, "p99 < 9s in phase:burst")]
+    found = expanded(asked, names, faults=made.faults)
+    assert {one.id: one.limit for one in found} == {
+        "raw_p99@fault:kill-1": 9_000.0,
+        "raw_p99@fault:pause-1": 1_000.0,
+        "raw_p99@phase:steady#1": 1_000.0,
+        "raw_p99@phase:steady#2": 1_000.0,
+        "raw_p99@phase:burst": 9_000.0,
+    }
+    with pytest.raises(ValueError, match="two checks"):
+        expanded([asked[0], asked[0]], names, faults=made.faults)
+
+
 def test_a_pattern_of_faults_stays_when_there_was_none_and_says_so() -> None:
     for text in ("errors < 1% in fault:*", "errors < 1% in recovery:*", "lost == 0 in fault:kill"):
         result = result_of(text, audit=CLEAN)

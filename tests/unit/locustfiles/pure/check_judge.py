@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.judge import _id_of, judged
 from locustfiles.harness.options import Options, add_options
 from locustfiles.harness.unplanned import require_unplanned, unplanned_course, users_wanted
+from results.auditor import Found
 from results.check import Check, achieved, error_rate, errors, figure, latency, ratio, unsent
 from shapes.locust_shape import PhasedShape
 from shapes.profile import steady
@@ -43,6 +45,11 @@ def environment(shape: LoadTestShape | None = None, **options: object) -> Enviro
     return made
 
 
+def test_a_check_may_be_text() -> None:
+    scenario = judged(["p99 < 250ms", errors()], "a", HERE)
+    assert scenario.checks == (latency(quantile=0.99, below_ms=250), errors())
+
+
 @pytest.mark.parametrize(
     ("checks", "id", "says"),
     [
@@ -54,6 +61,7 @@ def environment(shape: LoadTestShape | None = None, **options: object) -> Enviro
         (iter([errors()]), "a", "checks is a list"),
         ([0.01], "a", "0.01 is no check"),
         ([errors(), errors], "a", "is no check"),
+        (["p89 < 5ms"], "a", "column 1: unknown measure 'p89': did you mean 'p90'?"),
         ([errors()], "a/b", "'a/b' is no id"),
         ([errors()], "", "'' is no id"),
         ([errors()], "-a", "'-a' is no id"),
@@ -67,6 +75,22 @@ def test_what_cannot_be_judged_by_is_refused_with_the_remedy(
     with pytest.raises(ValueError) as caught:
         judged(checks, id, HERE)
     assert says in str(caught.value)
+
+
+class Orders:
+    def find(self, node: str, ids: Sequence[bytes]) -> Iterable[Found]:
+        return ()
+
+
+@pytest.mark.parametrize("auditor", ["orders", dict, object(), 5, Orders])
+def test_an_auditor_that_is_none_is_refused(auditor: Any) -> None:
+    with pytest.raises(ValueError, match="is no auditor"):
+        judged([errors()], "a", HERE, auditor)
+
+
+def test_an_auditor_is_the_scenarios() -> None:
+    own = Orders()
+    assert judged([errors()], "a", HERE, own).auditor is own
 
 
 def test_a_judged_file_declares_neither_users_nor_shape_nor_nodes() -> None:
