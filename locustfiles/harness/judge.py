@@ -71,7 +71,7 @@ def judged(
             f"{id!r} is no id: use up to 50 letters, digits, '.', '_' and '-', starting with a "
             "letter or digit"
         )
-    is_auditor = callable(getattr(auditor, "find", None)) and not isinstance(auditor, type)
+    is_auditor = callable(getattr(auditor, "find", None)) and not isinstance(auditor, str | type)
     if auditor is not None and not is_auditor:
         raise ValueError(
             f"{auditor!r} is no auditor: give an object with find(node, ids), see docs/ledger.md"

@@ -58,7 +58,7 @@ def running(
     with log_path.open("a") as log:
         process = subprocess.Popen(
             [sys.executable, *command],
-            env=environment(port=0, data=data, **settings),
+            env=environment(**{"port": 0, "data": data, **settings}),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -6,6 +6,7 @@ that are left to the unit tests of the audit's parts are short for time.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,10 +18,12 @@ import pytest
 
 from results.replay import replay
 from results.verdict import as_document
-from tests.e2e.scenario import HERE, Finished, run
+from tests.e2e.node_process import running
+from tests.e2e.scenario import HERE, Finished, Run, run, wait_until
 from tests.e2e.soundness import LATE, assert_sound
 
 WRITING = HERE / "writing.py"
+ORDERS = HERE / "orders.py"
 OF_THE_AUDIT = ("lost", "altered", "duplicated", "phantom")
 
 
@@ -141,6 +144,54 @@ def test_a_slow_target_is_red_in_its_phase_and_its_writes_are_there(
     assert statuses(done)["raw_max@phase:true"] == "PASS", said
     assert {statuses(done)[name] for name in OF_THE_AUDIT} == {"PASS"}, said
     assert set(totals(done)) == {"present"}
+
+
+def test_a_real_node_that_is_killed_under_writes_loses_none_that_it_acknowledged(
+    tmp_path: Path,
+) -> None:
+    results, data = tmp_path / "results", tmp_path / "data"
+    with running(data) as node:
+        options = ("--nodes", node.url)
+        with Run(
+            results, *options, locustfile=WRITING, environment={"WRITING_FAULT": "1"}
+        ) as started:
+            wait_until(lambda: started.seconds_recorded() > 1, "a second of writes")
+            node.stop(signal.SIGKILL)
+            with running(data, port=node.port):
+                done = started.finish()
+    said = done.stdout + done.stderr
+    assert done.window("run")["total"]["errors"], "it was away"
+    assert statuses(done)["lost"] == "PASS", said
+    assert totals(done).keys() <= {"present", "stored", "absent", "refused"}, said
+    assert totals(done)["present"] > 20
+    assert_recomputed(done)
+
+
+@pytest.mark.long
+def test_a_real_node_that_forgets_is_red(tmp_path: Path) -> None:
+    with running(tmp_path / "data", command=("-m", "tests.e2e.forgetful_node")) as node:
+        done = run(tmp_path / "results", "--nodes", node.url, locustfile=WRITING)
+    assert done.exit_code == 1, done.stdout + done.stderr
+    assert {name for name in OF_THE_AUDIT if statuses(done)[name] != "PASS"} == {"lost"}
+    assert totals(done)["lost"] > 10
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("lie", "check", "exit_code"),
+    [("none", None, 0), ("drops", "lost", 1), ("unreadable", None, 3)],
+)
+def test_an_own_service_is_audited_by_its_own_auditor_on_several_processes(
+    lie: str, check: str | None, exit_code: int, tmp_path: Path
+) -> None:
+    options = ("--processes", "2", "-u", "4", "-r", "4", "-t", "3s")
+    with liar(lie) as url:
+        done = run(tmp_path / "results", *options, "--host", url, locustfile=ORDERS)
+    said = done.stdout + done.stderr
+    assert done.exit_code == exit_code, said
+    assert "altered" not in statuses(done) or lie == "unreadable", "it tells no content"
+    assert {name for name, status in statuses(done).items() if status == "FAIL"} == {check} - {None}
+    assert_recomputed(done)
 
 
 @pytest.mark.long

@@ -33,6 +33,7 @@ def test_a_small_p1_passes_and_leaves_its_files(small: Finished) -> None:
         *("error_rate", "requests", "jobs_completed_sum_above", "jobs_failed_sum_at_most"),
         "analytics_events_sum_above",
         *("achieved", *each_phase, "achieved@phase:peak"),
+        *("lost", "altered", "duplicated", "phantom"),
     }
     assert [w["name"] for w in verdict["windows"]] == ["run", *PHASES, "phase:steady"]
     total = done.window("run")["total"]
@@ -46,11 +47,11 @@ def test_a_small_p1_passes_and_leaves_its_files(small: Finished) -> None:
     assert done.window("run")["endpoints"]["POST /v1/gateway/saas/actions/{action}"]["requests"]
     # The node states what it emulated, so the excess is far below the response time.
     assert total["excess_ms"]["p50"] < total["raw_ms"]["p50"]
+    assert verdict["audit"]["totals"].keys() <= {"present", "redelivered"}
+    assert verdict["audit"]["compared"] > total["requests"] / 2, "contents, too"
     assert sorted(path.name for path in done.folder.iterdir()) == [
-        "logs",
-        "manifest.json",
-        "timeline.jsonl",
-        "verdict.json",
+        *("csv", "digests.txt", "junit.xml", "ledger", "logs", "manifest.json", "report.html"),
+        *("timeline.jsonl", "verdict.json"),
     ]
     logs = {path.name for path in (done.folder / "logs").iterdir()}
     assert logs >= {f"node-{n}.log" for n in range(1, 6)}

@@ -30,12 +30,12 @@ FAULT = os.environ.get("WRITING_FAULT") == "1"
 TRUE_S = 2.0
 """Length of the first phase; lies begin a little later, so that they end in the second."""
 
-BEGINS_S, LIES_S, HEALS_S = 2.0, 3.2, 4.6
+BEGINS_S, LIES_S, HEALS_S = 2.0, 3.0, 3.6
 """Of the fault, and the end of its lies: a window holds whole seconds, by their midpoints."""
 
 
 class WritingShape(PhasedShape):
-    profile = sequence(steady(4, TRUE_S, phase="true"), steady(4, 3, phase="false"))
+    profile = sequence(steady(4, TRUE_S, phase="true"), steady(4, 2, phase="false"))
 
 
 class Fault:
