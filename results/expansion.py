@@ -41,9 +41,16 @@ def scaled_counts(
     return tuple(
         check
         if check.scales is None
-        else replace(check, limit=check.limit * check.scales.factor(time_scale, load_scale))
+        else replace(
+            check, limit=_rounded(check.limit * check.scales.factor(time_scale, load_scale))
+        )
         for check in checks
     )
+
+
+def _rounded(limit: float) -> float:
+    """Without what a product of decimals leaves in the last digits, as in 3.3300000000000005."""
+    return float(f"{limit:.12g}")
 
 
 def expanded(

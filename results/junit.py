@@ -51,8 +51,6 @@ def junit(judgement: Judgement, run_id: str) -> str:
 def _add_check(suite: Element, result: CheckResult) -> None:
     check = result.check
     name = check.expression
-    if check.endpoint and check.endpoint not in name:
-        name = f"{name} of {check.endpoint}"
     match result.status:
         case Status.PASS:
             case = _add(suite, check.window, name)

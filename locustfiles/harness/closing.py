@@ -104,6 +104,8 @@ class Closing:
                 closed.no_seal = None
             except ResultsError as error:
                 closed.no_seal = str(error)
+                if self._in_background:
+                    self._say(closed.lines()[-1])
         self._greenlets.clear()
         self._is_finishing = False
 

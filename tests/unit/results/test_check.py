@@ -128,6 +128,8 @@ def test_count_criteria_scale_and_others_do_not() -> None:
     with pytest.raises(ValueError, match="load_scale"):
         scaled_counts(checks, time_scale=1, load_scale=0)
     assert scaled[0].expression == "requests > 10,000"
+    (odd,) = scaled_counts([requests(above=100)], time_scale=0.0333, load_scale=1)
+    assert odd.expression == "requests > 3.33"
 
 
 def test_each_phase_becomes_one_check_per_occurrence() -> None:

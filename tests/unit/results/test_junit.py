@@ -109,7 +109,8 @@ def test_hostile_names_stay_text(text: str) -> None:
     suite = suite_of(judge([result], aborted=text or "x"), text)
     assert suite.attrib["failures"] == "1"
     if text.isprintable():
-        assert text in suite[0].attrib["name"]
+        assert suite[0].attrib["name"] == check.expression
+        assert suite[0].attrib["classname"] == f"phase:{text}"
         assert suite.attrib["name"] == text
 
 
