@@ -11,9 +11,16 @@ import pytest
 from results.check import (
     Check,
     achieved,
+    availability,
     error_rate,
     expanded,
+    figure,
     latency,
+    mean_latency,
+    of_faults,
+    of_writes,
+    rate,
+    ratio,
     requests,
     scaled_counts,
     unknown_windows,
@@ -159,6 +166,99 @@ def test_windows_that_no_plan_has_are_named_before_the_load() -> None:
 )
 def test_a_check_survives_its_dict_form(check: Check) -> None:
     assert Check.from_dict(check.as_dict()) == check
+
+
+OLD: dict[str, object] = {
+    "id": "error_rate",
+    "measure": "error_rate",
+    "limit": 0.001,
+    "window": "run",
+    "endpoint": None,
+    "series": None,
+    "quantile": None,
+    "mean_cycle_s": None,
+}
+"""As timelines had it before checks had a bound of their own."""
+
+
+def test_a_check_without_a_bound_has_the_one_of_its_measure() -> None:
+    assert Check.from_dict(OLD) == error_rate(below=0.001)
+    assert Check.from_dict({**OLD, "id": "requests", "measure": "requests", "limit": 5}) == (
+        requests(above=5)
+    )
+    old_figure = {"name": "a", "statistic": "sum", "bound": "at_most", "scales": None, "over": None}
+    old = {**OLD, "id": "a_sum_at_most", "measure": "figure", "limit": 0, "figure": old_figure}
+    assert Check.from_dict(old) == figure("a", "sum", at_most=0, scales=None)
+
+
+def test_the_id_says_what_is_asked_and_not_how_much() -> None:
+    made = {
+        error_rate(below=0.1): "error_rate",
+        error_rate(below=0.2, window="phase:burst"): "error_rate@phase:burst",
+        requests(above=5, endpoint="GET /a"): "requests[GET /a]",
+        latency(quantile=0.999, below_ms=5): "raw_p99.9",
+        latency(quantile=1.0, below_ms=5, series="excess"): "excess_max",
+        mean_latency(below_ms=5): "raw_mean",
+        figure("a", "sum", above=1): "a_sum_above",
+        ratio("a", "mean", over="run", at_least=1): "a_mean_over_run",
+        rate(above=5): "rate",
+        availability(above=0.5, window="phase:*"): "availability@phase:*",
+        of_writes("lost"): "lost",
+        of_writes("lost", at_most=5): "lost",
+        of_faults("recovery", below_s=5): "recovery",
+    }
+    assert [check.id for check in made] == list(made.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"bound": "near"}, "near"),
+        ({"bound": "above"}, "cannot be > a limit, use one of <, <="),
+        ({"bound": "equal"}, "cannot be == a limit"),
+        ({"bound": 5}, "'bound' must be text"),
+        ({"over_s": 0.0}, "whole seconds from 1s to a day"),
+        ({"over_s": 1.5}, "whole seconds"),
+        ({"over_s": 1e9}, "whole seconds"),
+        ({"over_s": None}, "'over_s' must be a number"),
+        ({"over_s": math.nan}, "'over_s' must be finite"),
+        ({"over_s": 5.0, "for_s": 5.0}, "exclude each other"),
+        ({"measure": "lost", "over_s": 5.0}, "lost has no 'over'"),
+        ({"measure": "requests", "for_s": 5.0}, "requests has no 'for'"),
+        ({"abort_after_s": -1.0}, "takes 0s to a day"),
+    ],
+)
+def test_a_check_of_a_timeline_that_makes_no_sense_is_refused(
+    changes: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        Check.from_dict({**OLD, **changes})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: rate(above=-1),
+        lambda: availability(above=1),
+        lambda: availability(above=math.nan),
+        lambda: of_writes("eaten"),
+        lambda: of_writes("errors"),
+        lambda: of_writes("lost", at_most=-1),
+        lambda: of_faults("recovery", below_s=0),
+        lambda: of_faults("lost", below_s=1),
+    ],
+)
+def test_bad_checks_of_rates_writes_and_faults_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError):
+        make()
+
+
+def test_the_rate_scales_with_the_load_alone() -> None:
+    (scaled,) = scaled_counts([rate(above=1000)], time_scale=0.1, load_scale=0.5)
+    assert scaled.expression == "rate > 500/s"
+    writes = of_writes("lost", at_most=5)
+    assert scaled_counts([writes], time_scale=0.1, load_scale=0.5) == (writes,)
 
 
 def test_expressions_read_as_people_write_them() -> None:

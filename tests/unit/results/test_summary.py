@@ -198,3 +198,15 @@ def test_names_from_elsewhere_stay_in_their_cell_and_move_no_cursor() -> None:
         assert r"\x1b[2J" in text
         assert not [line for line in text.splitlines() if line.startswith("verdict: PASS")]
     assert "\x1b" not in summary(judgement, folder="x")
+
+
+def test_a_share_near_its_limit_shows_its_interval_and_others_none() -> None:
+    samples = [*planned_requests(), request(3, outcome=Outcome.TIMEOUT)]
+    near = (error_rate(below=0.02), requests(above=5))
+    text = summary(judge_timeline(timeline(samples, checks=near)), folder="x")
+    assert "95 % interval: where the true share lies" in text
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "PASS errors < 2% run all 1.754 % 0.3104 % to 9.291 % 57" in rows
+    assert "PASS requests > 5 run all 57 - 57" in rows
+    clear = (error_rate(below=0.5), requests(above=5))
+    assert "interval" not in summary(judge_timeline(timeline(samples, checks=clear)), folder="x")
