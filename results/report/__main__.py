@@ -9,6 +9,7 @@ and one line when it cannot. This module must not decide what the page says.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import webbrowser
 from pathlib import Path
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ResultsError as error:
         print(f"error: no report: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     print(made)
     if asked.open and not webbrowser.open(made.resolve().as_uri()):
         print("error: no browser could be started: open the file above yourself", file=sys.stderr)

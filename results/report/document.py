@@ -13,9 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from results.errors import RunFolderError
-
-LARGEST_BYTES = 256 * 1024 * 1024
-"""verdict.json of 200 windows with 500 endpoints each has 100 MB."""
+from results.run_folder import read_json
 
 
 class Document:
@@ -89,22 +87,11 @@ class Document:
         return value if isinstance(value, list) else []
 
 
-def read_document(path: Path) -> Document:
-    """Raises RunFolderError that names the file; FileNotFoundError is the caller's to judge."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
-        if len(data) > LARGEST_BYTES:
-            raise RunFolderError(
-                f"{path} is larger than {LARGEST_BYTES >> 20} MiB: not one of ours"
-            )
-        found = json.loads(data)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise RunFolderError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} is not JSON: {error}") from error
+def read_document(path: Path) -> Document | None:
+    """None when there is no such file. Raises RunFolderError that names it."""
+    if not path.exists() and not path.is_symlink():
+        return None
+    found = read_json(path)
     if not isinstance(found, dict):
         raise RunFolderError(f"{path} holds no JSON object")
     return Document(found)

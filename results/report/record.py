@@ -58,23 +58,26 @@ def read_record(path: Path) -> Record:
 
 def _manifest(folder: RunFolder) -> tuple[Document, tuple[str, ...]]:
     try:
-        return read_document(folder.manifest), ()
-    except FileNotFoundError:
-        return Document(), ("manifest.json is missing: options, versions and host are unknown",)
+        found, missing = read_document(folder.manifest), "manifest.json is missing"
     except RunFolderError as error:
-        return Document(), (f"{error}: options, versions and host are unknown",)
+        found, missing = None, str(error)
+    if found is not None:
+        return found, ()
+    return Document(), (f"{missing}: options, versions and host are unknown",)
 
 
 def _verdict(folder: RunFolder, timeline: Timeline) -> tuple[Document, str | None]:
     try:
-        return read_document(folder.verdict), None
-    except FileNotFoundError:
+        found = read_document(folder.verdict)
         why = (
-            "The run wrote no verdict: it was killed, or its disk was full. "
+            "The run wrote no verdict: it was killed, its disk was full, or it still goes on. "
             "This is what its timeline tells."
         )
     except RunFolderError as error:
+        found = None
         why = f"The run's own verdict cannot be read ({error}). This is what its timeline tells."
+    if found is not None:
+        return found, None
     # Through its text, as one that was read: tuples are lists there.
     return Document(json.loads(json.dumps(as_document(judge_run(timeline, folder))))), why
 

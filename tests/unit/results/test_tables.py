@@ -12,7 +12,7 @@ import pytest
 from results.check import error_rate
 from results.errors import RunFolderError
 from results.replay import judge_timeline
-from results.report.document import Document, read_document
+from results.report.document import Document
 from results.sample import Outcome, Sample
 from results.series import series
 from results.tables import as_csv, check_rows, endpoint_rows, window_rows, write_csv
@@ -29,7 +29,7 @@ def written(
 ) -> tuple[dict[str, list[dict[str, str]]], Judgement]:
     folder = made_run(tmp_path, samples=samples, checks=(error_rate(below=0.5, endpoint="GET /*"),))
     timeline = read_timeline(folder.timeline)
-    write_csv(folder, read_document(folder.verdict), series(timeline))
+    write_csv(folder, Document(read_json(folder.verdict)), series(timeline))
     tables = {}
     for path in folder.csv.iterdir():
         with path.open(newline="", encoding="utf-8") as file:
@@ -107,7 +107,7 @@ def test_tables_are_written_again_whole_and_nowhere_else(tmp_path: Path) -> None
     folder = made_run(tmp_path / "runs")
     timeline = read_timeline(folder.timeline)
     for _ in range(2):
-        write_csv(folder, read_document(folder.verdict), series(timeline))
+        write_csv(folder, Document(read_json(folder.verdict)), series(timeline))
     assert sorted(os.listdir(folder.csv)) == [
         "checks.csv",
         "endpoints.csv",

@@ -70,6 +70,21 @@ def test_a_place_that_cannot_be_written_is_named_and_left_clean(
     assert not [name for name in files_of(run.path) if name.endswith(".part")]
 
 
+def test_a_disk_that_is_full_leaves_the_earlier_report(run: RunFolder) -> None:
+    assert main([str(run.path)]) == 0
+    earlier = run.report.read_bytes()
+    # Less than the page takes: the kernel refuses the write, as a full disk does.
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))"
+    code = f"{limit}; from results.report.__main__ import main; main([{str(run.path)!r}])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert f"error: no report: cannot write {run.report}: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run.report.read_bytes() == earlier
+    assert not [name for name in files_of(run.path) if name.endswith(".part")]
+
+
 def test_a_link_in_its_place_is_replaced_and_not_followed(run: RunFolder, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.html"
     elsewhere.write_text("mine")
