@@ -84,7 +84,7 @@ def test_stress_ends_complete_where_the_check_broke(tmp_path: Path, target: str)
     asked = replace(read_timeline(path), checks=(wanted.as_dict(),), health=())
     (result,) = judge_timeline(asked).results
     assert result.value == 6
-    assert "asked for capacity most >= 7" in result.reason
+    assert "asked for most(capacity) >= 7" in result.reason
 
 
 def test_a_limit_that_is_not_reached_is_said_not_to_be_found(tmp_path: Path, target: str) -> None:
