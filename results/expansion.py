@@ -67,7 +67,7 @@ def expanded(
     none: that it never fired must be said. A kind that came once is its only fault's window. Raises
     ValueError when two checks have the same id.
     """
-    declared = list(checks)
+    declared, there = list(checks), set(windows)
     patterns = (EACH_PHASE, EACH_FAULT, EACH_RECOVERY)
     by_name = {check.id for check in declared if check.window not in patterns}
     found: list[Check] = []
@@ -79,15 +79,16 @@ def expanded(
             names = _occurrences(check, windows, short)
         else:
             prefix = check.window.removesuffix("*")
-            names = [prefix + fault.id for fault in faults if prefix + fault.id in windows]
+            names = [prefix + fault.id for fault in faults if prefix + fault.id in there]
         each = [_moved(check, name) for name in names]
         if not each and check.window != EACH_PHASE:
             each = [check]
         found += [one for one in each if one.id not in by_name]
-    ids = [check.id for check in found]
-    for one in ids:
-        if ids.count(one) > 1:
-            raise ValueError(f"two checks have the id {one!r}: remove one of them")
+    ids: set[str] = set()
+    for check in found:
+        if check.id in ids:
+            raise ValueError(f"two checks have the id {check.id!r}: remove one of them")
+        ids.add(check.id)
     return tuple(found)
 
 
@@ -98,11 +99,12 @@ def _moved(check: Check, window: str) -> Check:
 
 
 def _occurrences(check: Check, windows: Sequence[str], short: Collection[str]) -> list[str]:
+    phases = [name for name in windows if name.startswith("phase:")]
     found = []
-    for name in windows:
-        is_union = any(other.startswith(f"{name}#") for other in windows)
+    for name in phases:
+        is_union = any(other.startswith(f"{name}#") for other in phases)
         too_short = check.measure is Measure.ACHIEVED and name in short
-        if name.startswith("phase:") and not is_union and not too_short:
+        if not is_union and not too_short:
             found.append(name)
     return found
 
