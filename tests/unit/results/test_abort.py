@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,7 @@ from results.check import (
     unsent,
 )
 from results.check_result import CheckResult, Status
+from results.grammar import check
 from results.health import RECORDER_FAILURES
 from results.replay import judge_timeline
 from results.sample import Outcome, Sample
@@ -181,7 +183,7 @@ def test_an_ad_hoc_run_leaves_out_what_needs_a_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    "check",
+    "odd",
     [
         requests(above=5),
         achieved(at_least=0.9),
@@ -194,10 +196,10 @@ def test_an_ad_hoc_run_leaves_out_what_needs_a_plan() -> None:
         error_rate(below=0.1, window="baseline"),
     ],
 )
-def test_what_could_never_end_a_run_is_refused_with_what_to_do(check: Check) -> None:
-    require_abortable(check)
+def test_what_could_never_end_a_run_is_refused_with_what_to_do(odd: Check) -> None:
+    require_abortable(odd)
     with pytest.raises(ValueError, match=r"cannot end a run that goes on: .*(use|leave|say)"):
-        require_abortable(replace(check, abort_after_s=5.0))
+        require_abortable(replace(odd, abort_after_s=5.0))
 
 
 @pytest.mark.parametrize(
@@ -309,3 +311,14 @@ def test_a_breach_does_not_go_on_from_one_occurrence_of_a_phase_to_the_next() ->
     sent = [*seconds(0, 2, failed=9), *seconds(2, 4), *seconds(4, 6, failed=9)]
     assert stepped(of(check), sent, 6) == [], "two seconds and two are not three on end"
     assert stepped(of(replace(check, for_s=2.0)), sent, 6) != [], "the control"
+
+
+def test_the_pages_checks_that_end_the_run_are_real() -> None:
+    page = Path(__file__).parents[3] / "docs" / "checks.md"
+    section = page.read_text().partition("## Checks that end the run")[2]
+    lines = section.partition("```text\n")[2].partition("```")[0].splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        made = check(line)
+        assert made.abort_after_s is not None
+        require_abortable(made)
