@@ -3,7 +3,8 @@
     python -m tests.e2e.lying_target LIE
 
 LIE is one of `LIES`. An event with `"lie": true` in its data meets the lie, every other one is
-stored and answered as by a node; `unreadable` is about the audit itself. Prints its URL, serves
+stored and answered as by a node; `unreadable`, `restarts` and `mute` are about the audit itself.
+Prints its URL, serves
 until its standard input ends.
 """
 
@@ -19,11 +20,24 @@ from uuid import UUID
 
 from service.events.intake import Intake, IntakeLimits
 
-LIES = ("none", "drops", "twice", "alters", "refuses", "freezes", "late", "unreadable", "restarts")
+LIES = (
+    "none",
+    "drops",
+    "twice",
+    "alters",
+    "refuses",
+    "freezes",
+    "late",
+    "unreadable",
+    "restarts",
+    "mute",
+)
 STILL_S = 1.5
 """How long it stands still, or takes for an answer."""
 
 RESTART_S = 2.0
+MUTE_S = 60.0
+"""Longer than an audit waits."""
 
 NODE = "liar"
 HEALTH = {"status": "up", "node": NODE, "roles": ["app"], "components": {}}
@@ -88,6 +102,8 @@ class Handler(BaseHTTPRequestHandler):
     def _audit(self, ids: list[str]) -> None:
         cls = type(self)
         cls.asked_first_s = cls.asked_first_s or time.monotonic()
+        if self.lie == "mute":
+            time.sleep(MUTE_S)
         if self.lie == "unreadable":
             self._answer(500, {"code": "internal", "status": 500})
             return

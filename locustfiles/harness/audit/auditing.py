@@ -18,6 +18,7 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
 import gevent
@@ -103,8 +104,6 @@ class Auditing:
         self._origins = Origins()
         self._group = Group()
         self._asked = 0
-        self._began_s = time.monotonic()
-        self._second = 0
 
     def run(self, progress: Progress) -> Audit:
         """Raises AuditError, LedgerError or RunFolderError when it cannot be carried out."""
@@ -114,12 +113,8 @@ class Auditing:
                 for records in self._ledger.records(STEP_RECORDS):
                     workspace.add_writes(records)
                     gevent.sleep(TURN_S)
-                total = workspace.writes()
-
-                def tell() -> None:
-                    self._tell(progress, total)
-
-                self._each(lambda node: self._ask_home(node, workspace, reads, tell))
+                self._group.spawn(self._tell, progress, workspace.writes())
+                self._each(lambda node: self._ask_home(node, workspace, reads))
                 self._each(lambda node: self._ask_elsewhere(node, workspace, reads))
                 reads.finish()
                 record = self._record(reads.records)
@@ -131,9 +126,9 @@ class Auditing:
             reads.close()
 
     def _tell(self, progress: Progress, writes: int) -> None:
-        second = int(time.monotonic() - self._began_s)
-        if second > self._second:
-            self._second = second
+        """Until it is killed: also while nobody answers."""
+        for second in count(1):
+            gevent.sleep(1.0)
             progress(AuditSoFar(self._asked, writes, len(self._nodes), second))
 
     def _record(self, reads: int) -> AuditRecord:
@@ -161,9 +156,7 @@ class Auditing:
         for failure in filter(None, (one.value for one in greenlets)):
             raise failure
 
-    def _ask_home(
-        self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter, tell: Callable[[], None]
-    ) -> None:
+    def _ask_home(self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter) -> None:
         after = b""
         while ids := workspace.of_home(node.number, after):
             records = self._read(node, ids)
@@ -174,7 +167,6 @@ class Auditing:
                 workspace.add_pending(node.number, workspace.add_reads(records))
             after = ids[-1]
             self._asked += len(ids)
-            tell()
             gevent.sleep(TURN_S)
 
     def _ask_elsewhere(self, node: _Node, workspace: AuditWorkspace, reads: ReadsWriter) -> None:
