@@ -129,9 +129,10 @@ def _errors(check: Check, stats: EndpointStats) -> CheckResult:
 
 
 def _rate(check: Check, stats: WindowStats) -> CheckResult:
-    """Requests that nobody answered are not a rate of nothing: it is 0."""
+    """Requests that nobody answered are a rate of 0, which may fail a check and never pass one."""
     ended = stats.of(check.endpoint).ended
-    return compared(check, ended / max(1, stats.covered_s), ended or _sent(check, stats))
+    sent = _sent(check, stats) if check.bound.is_lower else 0
+    return compared(check, ended / max(1, stats.covered_s), ended or sent)
 
 
 def _availability(check: Check, stats: WindowStats) -> CheckResult:

@@ -47,7 +47,10 @@ def _detection(check: Check, about: Sequence[Impact]) -> CheckResult:
         ids = ", ".join(one.fault.id for one in about)
         return inconclusive(check, f"{ids} broke no check, so that there was nothing to detect")
     value, longest = max(shown, key=lambda pair: pair[0])
-    return compared(check, value, len(about), f"the longest is that of {longest.fault.id}")
+    why = f"the longest is that of {longest.fault.id}"
+    if silent := [one.fault.id for one in about if one.detect_s is None]:
+        why += f"; {', '.join(silent)} broke no check"
+    return compared(check, value, len(shown), why)
 
 
 def _recovery(check: Check, about: Sequence[Impact]) -> CheckResult:

@@ -114,6 +114,7 @@ def test_a_target_that_answers_nothing_has_no_availability_and_no_rate() -> None
     result = result_of("availability > 50% of GET /a in phase:steady#1", hung)
     assert (result.status, result.value, result.samples) == (Status.FAIL, 0.0, 5)
     assert "no request ended though there was load" in result.reason
+    assert result_of("rate < 5/s", []).status is Status.INCONCLUSIVE
     without = timeline([], plan=None)
     assert of(check("availability > 50%"), without).status is Status.INCONCLUSIVE
 
@@ -256,6 +257,10 @@ def test_a_fault_that_broke_nothing_had_nothing_to_detect() -> None:
     result = result_of("detection < 1h", impacts=[impact(KILL, None, 0.0)], faults=(KILL,))
     assert result.status is Status.INCONCLUSIVE
     assert "kill-1 broke no check" in result.reason
+    both = [impact(KILL, None, 0.0), impact(PAUSE, 2.0, 0.0)]
+    result = result_of("detection < 5s", impacts=both, faults=(KILL, PAUSE))
+    assert (result.status, result.value, result.samples) == (Status.PASS, 2.0, 1)
+    assert "that of pause-1; kill-1 broke no check" in result.reason
 
 
 def test_no_fault_of_the_window_is_not_a_pass() -> None:
