@@ -43,7 +43,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 def sound_note(t_s: float, text: str, label: str) -> Annotation:
-    """Secrets replaced, control characters escaped, the text cut to `LONGEST_TEXT`.
+    """With the text as `sound_text` has it.
 
     Raises ValueError for an empty text, and for a label that is none or is not free.
     """
@@ -56,9 +56,14 @@ def sound_note(t_s: float, text: str, label: str) -> Annotation:
         )
     if label in RESERVED or label.startswith("worker_"):
         raise ValueError(f"the label {label!r} is the suite's own: use another, such as 'note'")
+    return Annotation(t_s, label, sound_text(text))
+
+
+def sound_text(text: str) -> str:
+    """Secrets replaced, control characters escaped, cut to `LONGEST_TEXT`."""
     # A text of megabytes is not looked through, and an escape is longer than what it stands for.
     plain = printable(redacted_text(text[: 4 * LONGEST_TEXT]), LONGEST_TEXT)
-    return Annotation(t_s, label, printable(plain, LONGEST_TEXT))
+    return printable(plain, LONGEST_TEXT)
 
 
 def left_out_note(t_s: float, count: int) -> Annotation:

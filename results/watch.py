@@ -8,15 +8,16 @@ that is how a target looks that has frozen. This module must not know faults.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from results.check_result import holds
 from results.criterion import Check
 from results.demand import Demand
 from results.expectation import Expectation
 from results.measure import Bound, Measure
+from results.second import EndpointSecond
 from results.sliding import Sliding
-from results.tally import Tally
+from results.tally import NOTHING, Part, Tally
 from results.timeline import Timeline
 from results.windows import RUN, phase_windows, plan_end_s
 
@@ -74,17 +75,18 @@ class Watch:
     damaged one."""
 
     def __init__(self, timeline: Timeline, checks: Iterable[Check]) -> None:
-        self._tallies: dict[int, Tally] = {}
+        self._told: dict[int, list[Mapping[str, EndpointSecond]]] = {}
         for report in timeline.reports:
             if report.endpoints:
-                self._tallies.setdefault(report.second, Tally()).add(report.endpoints)
-        ended = {s: tally.part(None, None).ended for s, tally in self._tallies.items()}
-        self.expectation = Expectation(timeline, ended)
-        self._ended = ended
+                self._told.setdefault(report.second, []).append(report.endpoints)
+        self._parts: dict[str | None, dict[int, Part]] = {}
+        self.expectation = Expectation(
+            timeline, {second: part.ended for second, part in self._parts_of(None).items()}
+        )
         self._asked = _asked(timeline, checks)
         # All that there is anything to tell of; a damaged plan may claim to be of years.
-        stop = max(self.expectation.stop, *(second + 1 for second in self._tallies), 0)
-        self.seconds = range(min([0, *self._tallies]), stop)
+        stop = max(self.expectation.stop, *(second + 1 for second in self._told), 0)
+        self.seconds = range(min([0, *self._told]), stop)
         self._silent = self._silences(min(int(plan_end_s(timeline)), stop))
         self._known: dict[int, bool] = {}
 
@@ -92,24 +94,38 @@ class Watch:
         """Whether the second by itself breaks a check, or belongs to a silence."""
         found = self._known.get(second)
         if found is None:
-            tally = self._tallies.get(second)
-            has_ended = tally is not None and self._ended[second] > 0
             found = second in self._silent
-            if tally is not None and has_ended:
+            if self.ended(second):
+                # Dropped at once, with all that was decoded of it.
+                tally = self._tally(second)
                 found = any(asked.is_broken_by(second, tally) for asked in self._asked)
             self._known[second] = found
         return found
 
     def ended(self, second: int) -> int:
-        return self._ended.get(second, 0)
+        """Requests of all endpoints."""
+        return self._parts_of(None).get(second, NOTHING).ended
 
     def failed(self, second: int, endpoint: str | None) -> int:
         """Of the endpoints that a name or pattern selects; None selects all."""
-        tally = self._tallies.get(second)
-        return 0 if tally is None else tally.part(endpoint, None).failed
+        return self._parts_of(endpoint).get(second, NOTHING).failed
 
     def ended_in_all(self, endpoint: str | None) -> int:
-        return sum(tally.part(endpoint, None).ended for tally in self._tallies.values())
+        """In the whole run."""
+        return sum(part.ended for part in self._parts_of(endpoint).values())
+
+    def _parts_of(self, endpoint: str | None) -> dict[int, Part]:
+        found = self._parts.get(endpoint)
+        if found is None:
+            found = {second: self._tally(second).part(endpoint, None) for second in self._told}
+            self._parts[endpoint] = found
+        return found
+
+    def _tally(self, second: int) -> Tally:
+        tally = Tally()
+        for endpoints in self._told[second]:
+            tally.add(endpoints)
+        return tally
 
     def _silences(self, end: int) -> frozenset[int]:
         """Seconds of each time without an end of a request in which enough were expected."""
@@ -117,7 +133,7 @@ class Watch:
         silence: list[int] = []
         expected = 0.0
         for second in range(end + 1):
-            if second < end and not self._ended.get(second):
+            if second < end and not self.ended(second):
                 silence.append(second)
                 expected += self.expectation.at(second) or 0.0
                 continue

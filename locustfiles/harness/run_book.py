@@ -31,6 +31,7 @@ from results.check import Check
 from results.errors import ResultsError, TimelineError
 from results.field import Fields
 from results.health import RECORDER_FAILURES, WORKERS_LOST, WRITE_MAX_MS
+from results.note import sound_text
 from results.replay import judge_run, replay
 from results.run_folder import RunFolder
 from results.second import SecondReport
@@ -135,7 +136,9 @@ class RunBook:
             self._timed(self._ledger.take, report)
         elif kind == "annotation":
             fields = Fields(report, kind)
-            note = Annotation(fields.number("t_s"), fields.text("label"), fields.text("text"))
+            # Such as an endpoint's name, as a client gave it.
+            text = sound_text(fields.text("text"))
+            note = Annotation(fields.number("t_s"), fields.text("label"), text)
             self._write(self._timeline.annotation, note)
         elif kind in note_book.KINDS:
             self.notes.take_shipped(kind, report)

@@ -12,11 +12,15 @@ from locustfiles.harness import fault_began, fault_healed, note
 from locustfiles.harness.note_book import KINDS
 from locustfiles.harness.notes import close_desk, open_desk
 from locustfiles.harness.run_book import RunBook
+from results.abort import CHECK_ABORTED
 from results.fault import FAULT_REFUSED, fault_doubts
+from results.health import USER_ERRORS
 from results.note import LONGEST_TEXT, MAX_NOTES, NOTES_LEFT_OUT, RESERVED
 from results.run_folder import create_run
+from results.stress import LIMIT_FOUND
 from results.timeline import Annotation, Fault, Header, Timeline
 from results.timeline_reader import read_timeline
+from results.untimed import UNTIMED
 
 HEADER = Header("run-1", "test", 0)
 
@@ -94,6 +98,7 @@ def test_what_is_no_note_is_refused_with_the_remedy(books: Books) -> None:
     for label in ("", "a b", "x" * 41, "a\n", "=1", wrong):
         with pytest.raises(ValueError, match="label is 1 to 40"):
             note("x", label)
+    assert {CHECK_ABORTED, LIMIT_FOUND, UNTIMED, USER_ERRORS, FAULT_REFUSED} <= RESERVED
     for label in (*RESERVED, "worker_lost", "worker_x"):
         with pytest.raises(ValueError, match="suite's own"):
             note("x", label)
@@ -178,6 +183,14 @@ def test_what_a_worker_says_wrong_of_a_fault_voids_the_verdict_and_not_the_run(
     assert labels == [FAULT_REFUSED, FAULT_REFUSED, "note"]
     assert len(fault_doubts(timeline)) == 2
     assert "'a' began twice" in fault_doubts(timeline)[0]
+
+
+def test_what_a_load_side_says_loses_its_secrets_as_well(tmp_path: Path) -> None:
+    made = Books(tmp_path)
+    text = "GET http://u:s3cret@h/x?token=s3cret"
+    made.book.take("annotation", {"t_s": 1.0, "label": UNTIMED, "text": text})
+    (said,) = made.timeline().annotations
+    assert said.text == "GET http://***@h/x?token=***"
 
 
 def test_outside_of_a_run_everything_says_so() -> None:
