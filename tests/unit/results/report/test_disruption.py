@@ -1,0 +1,45 @@
+"""Tables of faults and of the audit."""
+
+from __future__ import annotations
+
+from results.report import disruption
+from results.report.record import Record
+from tests.unit.results.report.cells import by_first, cells, of
+
+
+def test_faults_have_their_impact(stormy: Record) -> None:
+    rows = by_first(disruption.fault_table(stormy))
+    assert rows["kill-1"][:4] == ["kill", "node-2", "1:20", "15.0 s"]
+    assert rows["kill-1"][4] == "0.0 s"
+    assert disruption.fault_table(of({})) is None
+
+
+def test_a_fault_that_was_never_seen_healed_says_so() -> None:
+    fault = {"id": "a", "kind": "kill", "node": "", "began_s": 3.0, "healed_s": None}
+    (row,) = cells(disruption.fault_table(of({"faults": [fault]})))
+    assert row[4] == "never seen healed"
+    assert row[6] == "not seen"
+
+
+def test_writes_are_counted_by_fate_window_and_node(stormy: Record) -> None:
+    section = disruption.audit_section(stormy)
+    assert section is not None
+    fates, windows, nodes = section.tables
+    assert by_first(fates)["lost"][0] == "4"
+    heads = [column.name for column in windows.columns]
+    assert by_first(windows)["fault:kill-1"][heads.index("lost") - 1] == "4"
+    assert by_first(nodes)["http://127.0.0.1:8002"][heads.index("lost") - 1] == "4"
+    assert section.examples[0][0] == "lost"
+    assert [c.tone for c in fates.rows[1]] == ["", "bad", ""]
+
+
+def test_a_run_without_a_ledger_has_no_audit_and_one_that_was_not_audited_says_why() -> None:
+    assert disruption.audit_section(of({"audit": None})) is None
+    assert disruption.audit_section(of({"audit": {}})) is None
+    section = disruption.audit_section(
+        of({"audit": {"not_made": "the run was aborted", "unread_nodes": {"n1": "timeout"}}})
+    )
+    assert section is not None
+    assert section.not_made == "the run was aborted"
+    assert section.unread_nodes == (("n1", "timeout"),)
+    assert section.tables == ()
