@@ -101,7 +101,7 @@ def clause(name: str, source: Source) -> Clause:
 def built(comparison: Comparison, clauses: Mapping[str, Clause]) -> Check:
     """The check with its clauses. Raises CheckError where they do not go together."""
     made = comparison.check
-    if problem := _why_never(made):
+    if problem := _why_idle(made):
         raise comparison.source.error(comparison.sign_at, problem)
     for name, (value, source, offset) in clauses.items():
         if name == "of" and made.measure in _WITHOUT_ENDPOINT:
@@ -155,15 +155,19 @@ def _bound(reader: Reader) -> Bound:
     raise reader.error(begins, problem)
 
 
-def _why_never(made: Check) -> str | None:
-    """What is never below 0 cannot be below a limit of 0, and a share not above 100 %."""
+def _why_idle(made: Check) -> str | None:
+    """Why it could never hold, or never fail: nothing counted is below 0, most shares end at 1."""
     if made.measure.unit is Unit.OWN:
         return None
     if made.bound is Bound.BELOW and made.limit == 0:
         return "nothing counted is below 0, so this could never hold: write '<='"
     is_share = made.measure.unit is Unit.SHARE and made.measure is not Measure.ACHIEVED
-    if made.bound is Bound.ABOVE and is_share and made.limit >= 1:
+    if made.bound is Bound.ABOVE and is_share and made.limit == 1:
         return "no share is above 100%, so this could never hold: write '>='"
+    if made.bound is Bound.AT_LEAST and made.limit == 0:
+        return "nothing counted is below 0, so this could never fail: write '>'"
+    if made.bound is Bound.AT_MOST and is_share and made.limit == 1:
+        return "no share is above 100%, so this could never fail: write '<'"
     return None
 
 

@@ -53,7 +53,9 @@ def limits(measure: Measure, bound: Bound) -> st.SearchStrategy[float]:
     if measure.unit is Unit.OWN:
         return st.floats(-1e18, 1e18, allow_subnormal=False)
     is_share = measure.unit is Unit.SHARE
-    most = 0.999 if bound is Bound.ABOVE and is_share else 1.0 if is_share else 1e15
+    # At the very end it could never hold, or never fail, and is refused.
+    is_open = bound in (Bound.BELOW, Bound.AT_LEAST) and is_share
+    most = 1.0 if is_open else 0.999 if is_share else 1e15
     return st.floats(1e-12, most)
 
 
