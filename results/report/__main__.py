@@ -45,7 +45,8 @@ def build(path: Path) -> Path:
     record = read_record(path)
     by_second = series(record.timeline)
     write_csv(record.folder, record.verdict, by_second)
-    text = page(record, sketch(record.timeline, by_second), kept_files(path))
+    drawn = sketch(record.timeline, by_second, record.verdict)
+    text = page(record, drawn, kept_files(path))
     write_text(record.folder.report, text)
     return record.folder.report
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from results.report.sketch import Band, BandKind, Pane, Sketch, Thinning
 from results.report.table import clock
@@ -27,9 +28,23 @@ _DIGITS = 4
 _PHASE_COLOURS = ("#64748b", "#2563eb", "#7c3aed", "#0f766e", "#b45309", "#be185d")
 _FAULT_COLOUR = "#dc2626"
 _RECOVERY_COLOUR = "#f59e0b"
+_UNFIT_COLOUR = "#57534e"
 
-_INK = {BandKind.PHASE: "#ffffff", BandKind.FAULT: "#ffffff", BandKind.RECOVERY: "#3b2d0b"}
+_INK = {
+    BandKind.PHASE: "#ffffff",
+    BandKind.FAULT: "#ffffff",
+    BandKind.RECOVERY: "#3b2d0b",
+    BandKind.UNFIT: "#ffffff",
+}
 """Of a band's name on its colour: at least 4.5 to 1."""
+
+_ROWS = {
+    BandKind.PHASE: "phases",
+    BandKind.FAULT: "faults",
+    BandKind.RECOVERY: "faults",
+    BandKind.UNFIT: "unfit",
+}
+"""The lane's row that names the bands of a kind."""
 
 
 def figure(sketch: Sketch) -> dict[str, object]:
@@ -176,18 +191,15 @@ class _Lane:
 
 
 def _lane(sketch: Sketch) -> _Lane:
-    has_faults = any(band.kind is not BandKind.PHASE for band in sketch.bands)
+    named = {_ROWS[band.kind] for band in sketch.bands}
+    # From the lowest up.
     rows = tuple(
         name
-        for name, is_there in (
-            ("marks", bool(sketch.marks)),
-            ("faults", has_faults),
-            ("phases", any(band.kind is BandKind.PHASE for band in sketch.bands)),
-        )
-        if is_there
+        for name in ("marks", "unfit", "faults", "phases")
+        if name in named or (name == "marks" and sketch.marks)
     )
     shapes = [
-        _named_band(band, rows.index("phases" if band.kind is BandKind.PHASE else "faults"), sketch)
+        _named_band(band, rows.index(_ROWS[band.kind]), sketch)
         for band in sketch.bands[:MOST_BANDS]
     ]
     traces = [_pointer(sketch, len(rows))]
@@ -217,7 +229,12 @@ def _named_band(band: Band, row: int, sketch: Sketch) -> dict[str, object]:
 
 def _shading(sketch: Sketch) -> list[dict[str, object]]:
     """Behind all panes. Phases faintly, faults so that nobody overlooks them."""
-    strength = {BandKind.PHASE: 0.07, BandKind.FAULT: 0.20, BandKind.RECOVERY: 0.10}
+    strength = {
+        BandKind.PHASE: 0.07,
+        BandKind.FAULT: 0.20,
+        BandKind.RECOVERY: 0.10,
+        BandKind.UNFIT: 0.16,
+    }
     bands = [
         {
             "type": "rect",
@@ -254,12 +271,22 @@ def _shading(sketch: Sketch) -> list[dict[str, object]]:
 
 def _colour(band: Band, bands: Sequence[Band]) -> str:
     """One a phase's name, in the order in which they come."""
-    if band.kind is BandKind.FAULT:
-        return _FAULT_COLOUR
-    if band.kind is BandKind.RECOVERY:
-        return _RECOVERY_COLOUR
+    match band.kind:
+        case BandKind.FAULT:
+            return _FAULT_COLOUR
+        case BandKind.RECOVERY:
+            return _RECOVERY_COLOUR
+        case BandKind.UNFIT:
+            return _UNFIT_COLOUR
+        case BandKind.PHASE:
+            return _phase_colour(band.name, bands)
+        case _:
+            assert_never(band.kind)
+
+
+def _phase_colour(name: str, bands: Sequence[Band]) -> str:
     names = list(dict.fromkeys(b.name for b in bands if b.kind is BandKind.PHASE))
-    return _PHASE_COLOURS[names.index(band.name) % len(_PHASE_COLOURS)]
+    return _PHASE_COLOURS[names.index(name) % len(_PHASE_COLOURS)]
 
 
 def _pointer(sketch: Sketch, rows: int) -> dict[str, object]:

@@ -9,11 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from results.report.document import Document
 from results.report.sketch import Band, BandKind, Curve, Mark, Pane, Sketch, Thinning
 from results.scrape import COMMIT_MS, CPU_PERCENT, QUEUE_EVENTS
 from results.series import ArrivalSeries, LatencySeries, Series
 from results.timeline import TargetSample, Timeline
-from results.windows import fault_spans
+from results.windows import RUN, fault_spans
 
 BLUE, SKY, GREEN, RED = "#2563eb", "#0ea5e9", "#16a34a", "#dc2626"
 AMBER, VIOLET, GREY, TEAL = "#d97706", "#7c3aed", "#94a3b8", "#0d9488"
@@ -38,8 +39,8 @@ MOST_NODES = 12
 SMALL_PX = 100
 
 
-def sketch(timeline: Timeline, series: Series) -> Sketch:
-    """All that is drawn of a run."""
+def sketch(timeline: Timeline, series: Series, verdict: Document) -> Sketch:
+    """All that is drawn of a run. Of the verdict's document, when the generator was not fit."""
     end_s = float(series.seconds.stop)
     panes = [
         _requests(timeline, series),
@@ -49,7 +50,8 @@ def sketch(timeline: Timeline, series: Series) -> Sketch:
         *_errors(series),
         *_target(timeline.target, series.seconds),
     ]
-    bands = [_clipped(band, end_s) for band in (*_phases(timeline), *_faults(timeline))]
+    all_bands = (*_phases(timeline), *_faults(timeline), *_unfit(verdict))
+    bands = [_clipped(band, end_s) for band in all_bands]
     marks = tuple(
         Mark(one.t_s, f"{one.label}: {one.text}")
         for one in timeline.annotations
@@ -185,6 +187,20 @@ def _faults(timeline: Timeline) -> list[Band]:
                 BandKind.RECOVERY, f"after {name}", *span.recovery, f"after {fault.kind}"
             )
     return [*found, *recoveries.values()]
+
+
+def _unfit(verdict: Document) -> list[Band]:
+    """Of any process for any reason, each second once."""
+    windows = (each for each in verdict.rows("windows") if each.text("name") == RUN)
+    marks = next(windows, Document()).rows("unfit")
+    spans = ((mark.number("from_s"), mark.number("to_s")) for mark in marks)
+    found: list[Band] = []
+    for start_s, end_s in sorted((a, b) for a, b in spans if a is not None and b is not None):
+        if found and start_s <= found[-1].end_s:
+            found[-1] = replace(found[-1], end_s=max(end_s, found[-1].end_s))
+        else:
+            found.append(Band(BandKind.UNFIT, "generator not fit", start_s, end_s, "unfit"))
+    return found
 
 
 def _clipped(band: Band, end_s: float) -> Band | None:

@@ -54,6 +54,8 @@ class BandKind(StrEnum):
     PHASE = "phase"
     FAULT = "fault"
     RECOVERY = "recovery"
+    UNFIT = "unfit"
+    """The generator was not fit."""
 
 
 @dataclass(frozen=True, slots=True)

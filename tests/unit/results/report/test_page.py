@@ -80,7 +80,8 @@ class Reader(HTMLParser):
 
 
 def made(record: Record, files: tuple[KeptFile, ...] = ()) -> str:
-    return page.page(record, sketch(record.timeline, series(record.timeline)), files)
+    drawn = sketch(record.timeline, series(record.timeline), record.verdict)
+    return page.page(record, drawn, files)
 
 
 def record_of(

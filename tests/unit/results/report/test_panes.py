@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from results.report.document import Document
 from results.report.panes import sketch
 from results.report.sketch import Band, BandKind, Pane, Sketch
 from results.series import series
@@ -14,8 +15,8 @@ from tests.unit.results.builder import planned_requests, request, timeline
 from tests.unit.results.report.stormy_run import stormy_timeline
 
 
-def sketched(made: Timeline) -> Sketch:
-    return sketch(made, series(made))
+def sketched(made: Timeline, verdict: object = None) -> Sketch:
+    return sketch(made, series(made), Document(verdict))
 
 
 def pane(made: Sketch, title: str) -> Pane:
@@ -118,3 +119,13 @@ def test_a_fault_that_never_healed_lasts_to_the_plans_end() -> None:
 def test_a_killed_run_is_drawn_as_far_as_it_went() -> None:
     made = sketched(replace(timeline(planned_requests()), end=None))
     assert pane(made, "Requests")
+
+
+def test_times_in_which_the_generator_was_not_fit_are_shaded_once() -> None:
+    marks = [{"from_s": 1, "to_s": 3}, {"from_s": 2, "to_s": 4}, {"from_s": "x"}, {}]
+    other = {"name": "phase:burst", "unfit": [{"from_s": 5, "to_s": 6}]}
+    verdict = {"windows": [other, {"name": "run", "unfit": marks}]}
+    made = sketched(timeline(planned_requests()), verdict)
+    assert [b for b in made.bands if b.kind is BandKind.UNFIT] == [
+        Band(BandKind.UNFIT, "generator not fit", 1.0, 4.0, "unfit")
+    ]
