@@ -255,10 +255,11 @@ class LoadSide:
 
     def finish(self) -> None:
         """Ship everything that is left. Call it once, when no user runs any more."""
-        self._ship_writes()
         self._ship_closed(None)
         if self.user_errors > self._errors_shipped:
             self._ship_values(round(self.elapsed_s(), 3), {})
+        # Last, since others run in between: what is recorded after it would be in no report.
+        self._ship_writes()
 
     def _ship_writes(self) -> None:
         while (report := self.ledger.take()) is not None:
