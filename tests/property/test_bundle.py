@@ -13,11 +13,21 @@ from hypothesis import strategies as st
 
 from results.bundle import seal, verify
 from results.errors import BundleError
+from results.replay import replay
 from results.run_folder import RunFolder
 from results.run_list import listed
+from results.verdict import as_document
+from tests.unit.results.audited import Answers, copy, folder_of, written
 from tests.unit.results.made_run import made_run
 
-FILES = ("timeline.jsonl", "verdict.json", "manifest.json", "junit.xml", "digests.txt")
+FILES = (
+    *("timeline.jsonl", "verdict.json", "manifest.json", "junit.xml", "digests.txt"),
+    *("ledger/writes.bin", "ledger/nodes.jsonl", "ledger/index.jsonl"),
+    *("ledger/reads.bin", "ledger/audit.json"),
+)
+
+ANSWERS: Answers = {0: ([1, 2, 3], [copy(1), copy(2)]), 1: ([3], [])}
+RECORDS = [written(1), written(2), written(3, second=2)]
 
 changes = st.one_of(
     st.tuples(st.just("flip"), st.floats(0, 1, exclude_max=True), st.integers(0, 7)),
@@ -54,7 +64,14 @@ def changed(data: bytes, change: tuple[str, float, object]) -> bytes:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield made_run(tmp_path_factory.mktemp("property")).path
+    audited = folder_of(tmp_path_factory.mktemp("audited"), RECORDS, ANSWERS)
+    folder = made_run(tmp_path_factory.mktemp("property"), audited.run_id, is_sealed=False)
+    shutil.copytree(audited.ledger, folder.ledger)
+    judgement = replay(folder.timeline)
+    assert judgement.audit is not None, "the control: the verdict rests on the ledger"
+    folder.write_verdict(as_document(judgement))
+    seal(folder)
+    yield folder.path
 
 
 @settings(max_examples=150, deadline=None)
