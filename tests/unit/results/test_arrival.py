@@ -364,7 +364,7 @@ def test_the_summary_shows_arrivals_and_corrected_latencies_where_there_are_any(
     rows = [line.split() for line in text.splitlines()]
     assert ["Buyer", "run", "24", "24", "21", "3", "21"] in rows
     assert ["Buyer", "phase:slow", "4", "4", "4", "0", "4"] in rows
-    assert "corrected p50 ms" in text and "corrected: from the intended start." in text
+    assert "raw          corrected" in text and "corrected: from the intended start." in text
     assert "unsent <= 20%" in text
     closed = summary(judge_timeline(timeline([request(1)])), folder="x")
     assert "corrected" not in closed and "arrivals" not in closed
