@@ -16,7 +16,7 @@ MOST_FAULTS = 12
 """Rows on the page; each has up to two windows in every other table as well."""
 
 LEFT = ("fault", "node")
-RIGHT = ("began", "lasted", "detected", "recovered", "errors", "budget burnt", "requests lost")
+RIGHT = ("began", "lasted", "detected", "recovered", "errors", "budget\nburnt", "requests\nlost")
 
 MEANING = (
     "detected: from a fault's beginning to the first second that broke a check of the run.\n"
@@ -41,7 +41,7 @@ def _row(impact: Impact, errors: int | None) -> tuple[str, ...]:
         lasted = _seconds(fault.healed_s - fault.began_s)
     return (
         fault.id if fault.id == fault.kind else f"{fault.id} ({fault.kind})",
-        printable(fault.node) or "-",
+        printable(fault.node.removeprefix("http://")) or "-",
         _seconds(fault.began_s),
         lasted,
         "-" if impact.detect_s is None else _seconds(impact.detect_s),

@@ -16,14 +16,14 @@ def test_each_fault_has_a_row_with_what_it_did() -> None:
     assert section(text, "fault") == [
         [
             *("fault", "node", "began", "lasted", "detected", "recovered"),
-            *("errors", "budget burnt", "requests lost"),
+            *("errors", "burnt", "lost"),
         ],
         ["kill-1 (kill)", "n1", "5 s", "3 s", "1 s", "2 s", "20", "40 %", "0"],
     ]
     assert "recovered: from its healing until the checks held again" in text
     assert "errors in run: 40 x http_5xx" in text
     assert "30 (100 %)" in summary(judged(KILL), folder="x")
-    assert max(map(len, text.splitlines())) <= 130
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_what_is_not_known_of_a_fault_is_said() -> None:
