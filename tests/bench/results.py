@@ -1,8 +1,8 @@
 """Benchmark 2c: what becomes of half an hour at 5,000 requests/s over twenty endpoints.
 
-The size of its timeline, and what reading it, cutting its windows and judging them takes in time
-and memory. The run is synthetic (tests/bench/results_run.py). Time is CPU time: judging waits for
-nothing, and what other processes take is not its own.
+The size of its timeline, what reading it, cutting its windows and judging them takes in time and
+memory, and what its report takes. The run is synthetic (tests/bench/results_run.py). Time is CPU
+time: judging waits for nothing, and what other processes take is not its own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ SIZE_LIMIT_MB = 60.0
 MEMORY_LIMIT_MB = 400.0
 JUDGED_LIMIT_S = 10.0
 SERIES_LIMIT_S = 3.0
+REPORT_LIMIT_S = 10.0
+REPORT_LIMIT_MB = 6.0
 _TIMEOUT_S = 240.0
 
 
@@ -24,6 +26,7 @@ def run(quick: bool) -> list[Row]:
         ["-m", "tests.bench.results_cost", str(FULL_S)], core=load_core(), timeout_s=_TIMEOUT_S
     )
     cpu_s, wall_s = found["cpu_s"], found["wall_s"]
+    report = found["report"]
     judged_s = cpu_s["read"] + cpu_s["judge"]
     run_text = f"{found['requests']:,} requests in {found['seconds']:,} s"
     judged_text = (
@@ -39,4 +42,8 @@ def run(quick: bool) -> list[Row]:
         equal("results: verdict", found["verdict"], "PASS", "; ".join(found["reasons"])),
         absolute("results: second by second", cpu_s["series"], SERIES_LIMIT_S,
                  "CPU; what the report draws", "s"),
+        absolute("results: report", report["cpu_s"], REPORT_LIMIT_S,
+                 f"CPU of its process; {report['wall_s']:.1f} s by the wall clock", "s"),
+        at_most("results: size of the report", report["size_mb"], REPORT_LIMIT_MB,
+                "with the library that draws", "MB"),
     ]  # fmt: skip

@@ -1,4 +1,5 @@
-"""What a run's verdict costs: half an hour's timeline is made, read, judged and cut into seconds.
+"""What a run's verdict costs: half an hour's timeline is made, read, judged, cut into seconds and
+shown as a page.
 
     python -m tests.bench.results_cost SECONDS
 
@@ -9,6 +10,7 @@ one is that of judging. CPU seconds are this process's; the wall clock is printe
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from results.replay import judge_run
 from results.run_folder import RunFolder, create_run
 from results.series import series
 from results.timeline_reader import read_timeline
+from results.verdict import Judgement, as_document
 from tests.bench.process import ROOT
 
 _MADE_WITHIN_S = 120.0
@@ -47,6 +50,26 @@ def measure(folder: RunFolder) -> dict[str, object]:
         "checks": len(judgement.results),
         "seconds": len(seconds.ended),
         "in_seconds": sum(seconds.ended),
+        "report": _report(folder, judgement),
+    }
+
+
+def _report(folder: RunFolder, judgement: Judgement) -> dict[str, float]:
+    """What the page takes, made as at a run's end: by a process of its own."""
+    folder.write_verdict(as_document(judgement))
+    wall_s, before = perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-P", "-m", "results.report", str(folder.path)],
+        cwd=ROOT,
+        timeout=_MADE_WITHIN_S,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "wall_s": perf_counter() - wall_s,
+        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "size_mb": folder.report.stat().st_size / 1e6,
     }
 
 

@@ -35,6 +35,7 @@ def test_its_figures_are_those_of_a_whole_judgement() -> None:
     assert found["checks"] >= 12
     assert found["cpu_s"].keys() == found["wall_s"].keys() == {"read", "judge", "series"}
     assert found["peak_mb"] > 20
+    assert found["report"]["size_mb"] > 4, "the library that draws is in it"
 
 
 def test_a_run_that_lost_a_report_is_no_pass(tmp_path: Path) -> None:
