@@ -26,7 +26,7 @@ from locust.runners import STATE_CLEANUP, STATE_STOPPING, LocalRunner, MasterRun
 
 from locustfiles.harness.arrivals.open_load import PlannedArrivals, begin_arrivals, refuse_ad_hoc
 from locustfiles.harness.arrivals.own_share import WholeShare
-from locustfiles.harness.audit.run_audit import RunAudit, auditor_of
+from locustfiles.harness.audit.run_audit import RunAudit, auditor_of, origins_of
 from locustfiles.harness.console import Console
 from locustfiles.harness.course import (
     Course,
@@ -361,7 +361,7 @@ class Owner:
 
     def _audit(self, run: Run) -> None:
         """Look every write up where it should be."""
-        nodes = tuple(node.url for node in self.nodes) if self._scenario.cluster else ()
+        nodes = origins_of(node.url for node in self.nodes) if self._scenario.cluster else ()
         auditor = auditor_of(self._scenario.auditor, nodes, client_token())
         run.book.stop_clock()
         run.begin_audit(RunAudit(run.book.folder, auditor, nodes), self._console.auditing)

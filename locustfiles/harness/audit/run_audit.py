@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 import gevent
 
 from locustfiles.harness.audit.auditing import Auditing, Progress
 from locustfiles.harness.audit.foundation import FoundationAuditor
+from locustfiles.harness.http.origin import parse_origin
 from results.audit import Audit
 from results.audit_record import FILE, AuditRecord
 from results.audit_replay import unmade
@@ -105,6 +106,11 @@ def _caught(auditing: Auditing, progress: Progress) -> Audit | ResultsError:
         return auditing.run(progress)
     except ResultsError as error:
         return error
+
+
+def origins_of(urls: Iterable[str]) -> tuple[str, ...]:
+    """As samples name their nodes, however these are written: `http://HOST:80/` is `http://host`."""
+    return tuple(parse_origin(url).url for url in urls)
 
 
 def auditor_of(own: Auditor | None, nodes: tuple[str, ...], token: str | None) -> Auditor | None:

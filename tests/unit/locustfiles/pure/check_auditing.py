@@ -13,7 +13,7 @@ import pytest
 
 from locustfiles.harness.audit import auditing, run_audit
 from locustfiles.harness.audit.auditing import AuditSoFar
-from locustfiles.harness.audit.run_audit import RunAudit, auditor_of
+from locustfiles.harness.audit.run_audit import RunAudit, auditor_of, origins_of
 from locustfiles.harness.console import Console
 from results import audit_workspace
 from results.audit import Audit, Fate
@@ -322,6 +322,11 @@ def test_the_console_tells_it_in_one_line() -> None:
         "auditing 1,000,000 writes on 5 nodes: 8 %",
         "auditing 1,000,000 writes on 5 nodes: 80 %",
     ]
+
+
+def test_nodes_are_called_as_in_the_samples() -> None:
+    written = ["http://LOCALHOST:80", "https://node.test:443", "http://127.0.0.1:8001"]
+    assert origins_of(written) == ("http://localhost", "https://node.test", A)
 
 
 def test_the_scenarios_own_auditor_comes_first() -> None:
