@@ -79,6 +79,9 @@ def assert_counts_are_locusts(done: Finished, own: Path) -> None:
     assert counts_of_verdict(done) == theirs
     for name, e in done.window("run")["endpoints"].items():
         assert set(e["errors"]) == set(KINDS[name]), name
+        status = name.removeprefix("GET /status/")
+        if status != name:
+            assert e["errors_by_status"] == {status: e["requests"]}
 
 
 def assert_judged(done: Finished, code: int = 0, verdict: str = "PASS") -> None:
