@@ -32,11 +32,11 @@ _HIDDEN_BY_UNVERIFIED = frozenset({Measure.LOST, Measure.ALTERED, Measure.DUPLIC
 
 _WORDS: Mapping[Fate, str] = {
     Fate.LOST: "acknowledged and lost",
-    Fate.ALTERED: "acknowledged and stored with another content",
-    Fate.DUPLICATED: "acknowledged and stored more than once on one node",
+    Fate.ALTERED: "stored with another content than was sent",
+    Fate.DUPLICATED: "stored more than once on one node",
     Fate.PHANTOM: "stored though no answer acknowledged them",
     Fate.UNVERIFIED: "acknowledged, and no read could tell whether they are stored",
-    Fate.REDELIVERED: "acknowledged and stored on more than one node",
+    Fate.REDELIVERED: "stored by more than one node",
 }
 
 _MOST_PLACES = 3

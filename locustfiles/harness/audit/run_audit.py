@@ -74,6 +74,11 @@ class RunAudit:
             self._work.kill(block=False)
 
     def _await_healing(self, faults: Callable[[], Collection[str]]) -> None:
+        if under_way := faults():
+            names = ", ".join(sorted(under_way))
+            logger.info(
+                "the audit waits for faults to be healed, up to %g s: %s", HEALING_TIMEOUT_S, names
+            )
         deadline_s = time.monotonic() + HEALING_TIMEOUT_S
         while faults() and not self._is_given_up and time.monotonic() < deadline_s:
             gevent.sleep(POLL_S)
