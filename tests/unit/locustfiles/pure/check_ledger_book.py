@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -121,13 +123,8 @@ def test_a_ledger_that_cannot_be_written_is_counted_and_the_run_goes_on(
     assert folder.ledger.read_text() == "in the way"
 
 
-@pytest.mark.parametrize("is_blocked", [False, True])
-def test_a_run_whose_ledger_cannot_be_written_is_inconclusive(
-    folder: RunFolder, is_blocked: bool
-) -> None:
-    if is_blocked:
-        folder.ledger.symlink_to(folder.path / "nowhere")
-    book = RunBook(
+def book_of(folder: RunFolder) -> RunBook:
+    return RunBook(
         folder,
         header=Header("run-1", "test", 0, unplanned=True),
         plan=None,
@@ -135,6 +132,42 @@ def test_a_run_whose_ledger_cannot_be_written_is_inconclusive(
         profile=None,
         elapsed_s=lambda: 3.0,
     )
+
+
+@pytest.mark.parametrize("limit_bytes", range(300, 1_300, 50))
+def test_a_disk_that_is_full_at_any_point_leaves_a_verdict_and_readable_files(
+    folder: RunFolder, limit_bytes: int
+) -> None:
+    book, side = book_of(folder), load_side(lambda kind, report: book.take(kind, report))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    # No file can be longer, as on a disk that fills up.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        for number in range(20):
+            side.take(sample(number, start_s=number / 5))
+        side.finish()
+        for number in range(20):
+            side.take(sample(number))
+        side.finish()
+        book.close(None, {"local": side.recorder.sequence}, {"local": side.ledger.sequence})
+        judgement = book.judge()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert any("recording" in reason for reason in judgement.reasons), judgement.reasons
+    if folder.ledger.exists():
+        assert len(stored(folder)) < 40
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+def test_a_run_whose_ledger_cannot_be_written_is_inconclusive(
+    folder: RunFolder, is_blocked: bool
+) -> None:
+    if is_blocked:
+        folder.ledger.symlink_to(folder.path / "nowhere")
+    book = book_of(folder)
     side = load_side(book.take)
     for number in range(5):
         side.take(sample(number))
