@@ -1,7 +1,7 @@
 """What a fault did to the traffic: how soon it showed, how long it lasted, what it cost.
 
-Seconds are held against the checks of the run one by one (`watch.py`), so that every time here is
-in whole seconds. This module must not read files or judge.
+Seconds are held against the checks of the run one by one (`watch.py`), so that no time here is
+finer than a second. This module must not read files or judge.
 """
 
 from __future__ import annotations

@@ -84,11 +84,18 @@ class Watch:
             timeline, {second: part.ended for second, part in self._parts_of(None).items()}
         )
         self._asked = _asked(timeline, checks)
-        # All that there is anything to tell of; a damaged plan may claim to be of years.
-        stop = max(self.expectation.stop, *(second + 1 for second in self._told), 0)
-        self.seconds = range(min([0, *self._told]), stop)
+        self.seconds = self._seconds(timeline)
+        stop = self.seconds.stop
         self._silent = self._silences(min(int(plan_end_s(timeline)), stop))
         self._known: dict[int, bool] = {}
+
+    def _seconds(self, timeline: Timeline) -> range:
+        """All that there is anything to tell of: what was recorded, and what was planned until the
+        run ended. A run that was cut off is not silent from there on."""
+        recorded = max((second + 1 for second in self._told), default=0)
+        reached = recorded if timeline.end is None else int(timeline.end.t_s)
+        stop = max(recorded, min(self.expectation.stop, reached))
+        return range(min([0, *self._told]), stop)
 
     def breaks(self, second: int) -> bool:
         """Whether the second by itself breaks a check, or belongs to a silence."""

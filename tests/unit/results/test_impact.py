@@ -20,7 +20,7 @@ from results.check import (
 from results.impact import Impact, impacts, recovery_doubts
 from results.measure import Measure
 from results.sample import Outcome, Sample
-from results.timeline import Fault, Plan, PlannedPhase, Timeline
+from results.timeline import End, EndReason, Fault, Plan, PlannedPhase, Timeline
 from tests.unit.results.builder import request, timeline
 
 PLAN = Plan(60.0, (PlannedPhase("all", 0, 60),), (10,) * 60, (10.0,) * 60, 0.5)
@@ -28,6 +28,8 @@ PLAN = Plan(60.0, (PlannedPhase("all", 0, 60),), (10,) * 60, (10.0,) * 60, 0.5)
 
 ERRORS, QUICK = error_rate(below=0.1), latency(quantile=0.99, below_ms=100)
 KILL = Fault("kill-1", "kill", "n1", 20.0, 30.0)
+
+ENDED = End(60.0, EndReason.COMPLETED)
 
 Second = Callable[[int], list[Sample]]
 
@@ -59,7 +61,7 @@ def run(
     for second in range(60):
         make = next((made for span, made in odd.items() if second in span), good)
         samples += make(second)
-    made = timeline(samples, plan=plan, faults=faults or (KILL,), checks=checks)
+    made = timeline(samples, plan=plan, faults=faults or (KILL,), checks=checks, end=ENDED)
     return impacts(made, checks)
 
 
@@ -104,6 +106,15 @@ def test_a_target_that_never_comes_back_has_no_time_of_recovery() -> None:
 def test_a_fault_that_was_never_healed_has_no_time_of_recovery() -> None:
     found = of({range(25, 60): silent}, replace(KILL, healed_s=None))
     assert (found.detect_s, found.recover_s, found.requests_lost) == (5.0, None, 700.0)
+
+
+def test_a_run_that_was_cut_off_lost_nothing_from_there_on() -> None:
+    samples = [one for second in range(40) for one in ([] if 20 <= second < 35 else good(second))]
+    fault = replace(KILL, healed_s=None)
+    for end in (End(40.4, EndReason.ABORTED, "", {}), None):
+        made = replace(timeline(samples, plan=PLAN, faults=(fault,)), end=end)
+        (found,) = impacts(made, (ERRORS,))
+        assert (found.detect_s, found.recover_s, found.requests_lost) == (0.0, None, 300.0)
 
 
 def test_one_good_second_is_no_recovery() -> None:
