@@ -93,8 +93,8 @@ def verify(folder: RunFolder) -> Verification:
     try:
         if not folder.digests.is_symlink() and not folder.digests.exists():
             raise BundleError(
-                f"there is no {DIGESTS}: the run was killed before it was sealed, or somebody took "
-                "it away, so a changed byte would not be seen"
+                f"there is no {DIGESTS}: the run goes on, was killed before it was sealed, or "
+                "somebody took it away, so a changed byte would not be seen"
             )
         listed = read_digests(folder.digests)
         for name, wrong in _against_digests(listed, found):

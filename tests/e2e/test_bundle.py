@@ -10,7 +10,7 @@ from pathlib import Path
 from results.bundle import verify
 from results.run_folder import RunFolder
 from tests.e2e.results_command import results
-from tests.e2e.scenario import HERE, Finished, run
+from tests.e2e.scenario import HERE, Finished, Run, run, wait_until
 from tests.fault.limited_disk import SmallDisk
 
 KINDS = (
@@ -98,3 +98,23 @@ def test_a_disk_without_room_for_the_report_costs_the_report_alone(tmp_path: Pat
         assert not list(done.folder.rglob("*.part"))
         said = results("verify", str(done.folder))
         assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_a_disk_that_is_full_from_the_middle_on_leaves_what_was_and_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    with SmallDisk(tmp_path / "disk", 10_000_000) as disk:
+        with Run(disk.folder / "runs", locustfile=HERE / "odd.py") as started:
+            wait_until(lambda: started.seconds_recorded() >= 1, "no load: " + started.errors())
+            disk.take()
+            done = started.finish()
+        assert done.exit_code == 3, done.stdout + done.stderr
+        assert "verdict: INCONCLUSIVE" in done.stdout
+        assert "no report (" in done.stdout and "No space left on device" in done.stdout
+        assert "not sealed, so it cannot be verified: cannot write" in done.stdout
+        assert "Traceback" not in done.stderr
+        said = results("show", str(done.folder))
+        assert said.returncode == 0 and "the last that was recorded" in said.stdout
+        assert results("list", "--dir", str(done.folder.parent)).returncode == 0
+        said = results("verify", str(done.folder))
+        assert said.returncode == 1 and "there is no digests.txt" in said.stdout
