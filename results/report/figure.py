@@ -67,7 +67,7 @@ def figure(sketch: Sketch) -> dict[str, object]:
         {"axis": "yaxis", "legend": "", "height": lane.height_px, "title": "", "log": False}
     ]
     layout["yaxis"] = {
-        "range": [-0.5, len(lane.rows) - 0.5],
+        "range": [-0.5, max(1, len(lane.rows)) - 0.5],
         "tickvals": list(range(len(lane.rows))),
         "ticktext": list(lane.rows),
         "showgrid": False,
@@ -91,7 +91,8 @@ def figure(sketch: Sketch) -> dict[str, object]:
         "traces": traces,
         "layout": layout,
         "panes": panes,
-        "x0": _at(sketch.start),
+        # In the middle of the seconds that a point stands for.
+        "x0": _at(sketch.start + sketch.step_s / 2),
         "dx": sketch.step_s * 1000,
     }
 
@@ -187,7 +188,7 @@ class _Lane:
 
     @property
     def height_px(self) -> int:
-        return 24 * max(1, len(self.rows))
+        return 24 * len(self.rows) or 4
 
 
 def _lane(sketch: Sketch) -> _Lane:
@@ -305,7 +306,7 @@ def _pointer(sketch: Sketch, rows: int) -> dict[str, object]:
         "type": "scatter",
         "mode": "lines",
         "name": "",
-        "y": [rows - 1] * len(names),
+        "y": [max(0, rows - 1)] * len(names),
         "text": names,
         "line": {"width": 0},
         "hovertemplate": "<b>%{text}</b><extra></extra>",

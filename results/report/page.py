@@ -20,7 +20,7 @@ from markupsafe import Markup
 from results.report import disruption, library, outcome, surroundings, traffic
 from results.report.figure import figure
 from results.report.record import KeptFile, Record
-from results.report.sketch import Sketch
+from results.report.sketch import BandKind, Sketch
 from results.report.table import Table
 from results.report.text import LONGEST, LONGEST_TITLE, shortened, visible
 
@@ -61,12 +61,27 @@ def _rendered(content: Mapping[str, object], sketch: Sketch) -> str:
     return environment.get_template("page.html.j2").render(
         **content,
         step_s=sketch.step_s,
+        shaded=_shaded(sketch),
         figure=Markup(_as_json(figure(sketch))),
         policy=_policy(plots, own),
         style=Markup(_template("style.css")),
         library=Markup(plots),
         script=Markup(own),
     )
+
+
+_SHADES = {
+    BandKind.PHASE: "phases",
+    BandKind.FAULT: "faults",
+    BandKind.RECOVERY: "recoveries after them",
+    BandKind.UNFIT: "times in which the generator was not fit",
+}
+
+
+def _shaded(sketch: Sketch) -> list[tuple[str, str]]:
+    """Class and meaning of each kind of band that there is."""
+    kinds = {band.kind for band in sketch.bands}
+    return [(kind.value, meaning) for kind, meaning in _SHADES.items() if kind in kinds]
 
 
 def _cut(content: Mapping[str, object], most: int) -> dict[str, object]:

@@ -56,6 +56,12 @@ def test_a_phase_keeps_its_colour_when_it_comes_again() -> None:
     assert behind[0]["fillcolor"] == behind[2]["fillcolor"] != behind[1]["fillcolor"]
 
 
+def test_a_point_lies_in_the_middle_of_its_second() -> None:
+    found = drawn(sketch(Curve("ended", [1.0] * 10, "#000000")))
+    assert found["x0"] - found["layout"]["xaxis"]["range"][0] == 500
+    assert found["dx"] == 1_000
+
+
 def test_a_gap_stays_a_gap_and_a_lonely_second_is_seen() -> None:
     trace = drawn(sketch(Curve("p99", [1.0, None, 3.0, None], "#000000")))["traces"][-1]
     assert trace["y"] == [1, None, 3, None]

@@ -207,6 +207,14 @@ def test_the_page_says_when_the_verdict_is_not_the_runs_own() -> None:
     assert "The run wrote no verdict." in made(told)
 
 
+def test_only_what_is_shaded_is_explained() -> None:
+    plain = made(record_of({}, of=timeline(planned_requests(), plan=None)))
+    assert "Shaded:" not in plain
+    phases = made(record_of({}))
+    assert '<span class="swatch phase"></span> phases.' in phases
+    assert "swatch fault" not in phases.split("<body>")[1].split("<script")[0]
+
+
 def test_a_page_that_would_be_too_large_has_fewer_rows_and_says_so() -> None:
     endpoints = {
         f"GET /{n}": {"requests": n, "raw_ms": {"p50": 1.0, "p99": 2.0}, "errors": {}}
