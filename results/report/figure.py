@@ -27,7 +27,7 @@ _DAY_S = 86_400
 _DIGITS = 4
 _PHASE_COLOURS = ("#64748b", "#2563eb", "#7c3aed", "#0f766e", "#b45309", "#be185d")
 _FAULT_COLOUR = "#dc2626"
-_RECOVERY_COLOUR = "#f59e0b"
+_RECOVERY_COLOUR = "#fbbf24"
 _UNFIT_COLOUR = "#57534e"
 
 _INK = {
@@ -219,7 +219,6 @@ def _named_band(band: Band, row: int, sketch: Sketch) -> dict[str, object]:
         "y0": row - 0.42,
         "y1": row + 0.42,
         "fillcolor": _colour(band, sketch.bands),
-        "opacity": 0.7 if band.kind is BandKind.RECOVERY else 1,
         "line": {"width": 0},
         "layer": "between",
         # The longest that fits: the script measures.

@@ -16,21 +16,22 @@ from results.series import ArrivalSeries, LatencySeries, Series
 from results.timeline import TargetSample, Timeline
 from results.windows import RUN, fault_spans
 
-BLUE, SKY, GREEN, RED = "#2563eb", "#0ea5e9", "#16a34a", "#dc2626"
-AMBER, VIOLET, GREY, TEAL = "#d97706", "#7c3aed", "#94a3b8", "#0d9488"
+# Each at least 3 to 1 on a light page and on a dark one.
+BLUE, SKY, GREEN, RED = "#3b82f6", "#0891b2", "#16a34a", "#ef4444"
+AMBER, VIOLET, GREY, TEAL = "#d97706", "#8b5cf6", "#8492a6", "#0d9488"
 
-NODE_COLOURS = (BLUE, AMBER, GREEN, VIOLET, TEAL, "#be185d", SKY, "#65a30d")
+NODE_COLOURS = (BLUE, AMBER, GREEN, VIOLET, TEAL, "#db2777", SKY, "#65a30d")
 
 ERROR_COLOURS = {
     "http_5xx": RED,
     "http_4xx": AMBER,
     "timeout": VIOLET,
-    "refused": "#be185d",
+    "refused": "#db2777",
     "reset": BLUE,
     "malformed": TEAL,
     "check": "#65a30d",
     "local": GREY,
-    "other": "#475569",
+    "other": "#78716c",
 }
 
 MOST_NODES = 12
