@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -138,7 +139,8 @@ def test_a_timeline_with_values_bent_is_judged_or_refused(
     for _ in range(data.draw(st.integers(1, 3))):
         document = data.draw(st.sampled_from(documents))
         path = data.draw(st.sampled_from(list(places(document))))
-        bend(document, path, data.draw(HOSTILE))
+        # A copy: what was put in may itself be bent next.
+        bend(document, path, deepcopy(data.draw(HOSTILE)))
     path = tmp_path / "t.jsonl"
     path.write_text("".join(json.dumps(one) + "\n" for one in documents), errors="surrogatepass")
     judged(path)
