@@ -17,7 +17,6 @@ from time import perf_counter, process_time
 # First, since it patches what everything else imports.
 import locust  # noqa: F401  # isort: skip
 import gevent
-import psutil
 
 from locustfiles.harness.audit.foundation import FoundationAuditor
 from locustfiles.harness.audit.run_audit import RunAudit
@@ -31,7 +30,6 @@ class Watch:
     """What the audit costs this process."""
 
     def __init__(self) -> None:
-        self._process = psutil.Process()
         self._before = self._bytes()
         self.most = self._before
         self.stall_s = 0.0
@@ -41,8 +39,9 @@ class Watch:
         return (self.most - self._before) / 2**20
 
     def _bytes(self) -> int:
-        uss: int = self._process.memory_full_info().uss
-        return uss
+        # As psutil's uss, but summed up by the kernel: reading every mapping holds the loop 50 ms.
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
     def memory(self) -> None:
         while True:
