@@ -13,7 +13,8 @@ from dataclasses import replace
 from types import EllipsisType
 
 from results.criterion import COUNTS, Check, FigureCriterion, named
-from results.expansion import (
+from results.figure import Statistic, validated_name
+from results.judging.expansion import (
     EACH_FAULT,
     EACH_PHASE,
     EACH_RECOVERY,
@@ -23,7 +24,6 @@ from results.expansion import (
     scaled_counts,
     unknown_windows,
 )
-from results.figure import Statistic, validated_name
 from results.measure import (
     OF_FAULTS,
     OF_WRITES,

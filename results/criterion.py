@@ -22,8 +22,8 @@ from results.measure import (
     bounds,
     quantile_name,
 )
-from results.notation import duration_text, endpoint_text, figure_text, limit_text, window_text
 from results.statistic import QUANTILES
+from results.text.notation import duration_text, endpoint_text, figure_text, limit_text, window_text
 from results.windows import RUN
 
 COUNTS = frozenset({Statistic.SUM, Statistic.COUNT})

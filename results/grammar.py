@@ -17,11 +17,11 @@ from typing import NamedTuple
 from results.criterion import Check, named, why_no_spans
 from results.errors import CheckError
 from results.measure import OF_FAULTS, OF_WRITES, Bound, Measure, Unit, bounds
-from results.notation import KEYWORDS
-from results.quantity import duration_at, limit_at, span_at
-from results.reader import Reader
-from results.source import MAX_TEXT, Source, nearest, shown
-from results.subject import subject
+from results.text.notation import KEYWORDS
+from results.text.quantity import duration_at, limit_at, span_at
+from results.text.reader import Reader
+from results.text.source import MAX_TEXT, Source, nearest, shown
+from results.text.subject import subject
 from results.windows import BASELINE, RUN
 
 ABORT_AFTER_S = 5.0

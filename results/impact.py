@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from results.criterion import Check
+from results.judging.watch import Watch, tells_of_a_second
 from results.measure import Measure
 from results.timeline import Fault, Timeline
-from results.watch import Watch, tells_of_a_second
 from results.windows import RUN, FaultSpan, fault_spans
 
 SETTLED_S = 5

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 
-from results.abort import CHECK_ABORTED
 from results.fault import FAULT_REFUSED
 from results.health import USER_ERRORS
+from results.judging.abort import CHECK_ABORTED
+from results.judging.untimed import UNTIMED
 from results.printable import printable
 from results.redaction import redacted_text
 from results.stress import LIMIT_FOUND, LIMIT_NOT_FOUND
 from results.timeline import Annotation
-from results.untimed import UNTIMED
 
 LONGEST_TEXT = 500
 

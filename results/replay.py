@@ -12,29 +12,30 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from results import caveat, stress
-from results.abort import Settled, settled
-from results.ad_hoc import applying, note
-from results.arrival_doubt import not_started, unaccounted
-from results.audit import Audit
-from results.audit_check import audit_checks
-from results.audit_replay import audit_of
+from results import stress
+from results.audit.audit import Audit
+from results.audit.offline import audit_of
 from results.check import SHORTEST_ACHIEVED_S, Check, expanded, interval_windows
 from results.errors import TimelineError
-from results.evaluation import evaluate
 from results.fault import fault_doubts
 from results.generator import assess, worst_health
 from results.impact import Impact, impacts, recovery_doubts
-from results.ledger_doubt import ledger_doubts
-from results.ledger_store import LedgerFile
-from results.leftover import leftover_doubts
-from results.rolling import evaluate_rolling
+from results.judging import caveat
+from results.judging.abort import Settled, settled
+from results.judging.ad_hoc import applying, note
+from results.judging.arrival_doubt import not_started, unaccounted
+from results.judging.audit_check import audit_checks
+from results.judging.evaluation import evaluate
+from results.judging.ledger_doubt import ledger_doubts
+from results.judging.leftover import leftover_doubts
+from results.judging.rolling import evaluate_rolling
+from results.judging.untimed import untimed_doubts
+from results.ledger.store import LedgerFile
 from results.run_folder import RunFolder
 from results.statistic import WindowStats, cut
 from results.target import target_stats
 from results.timeline import EndReason, Timeline
 from results.timeline_reader import read_timeline
-from results.untimed import untimed_doubts
 from results.verdict import Judgement, judge
 from results.windows import RUN, Window, standard_windows
 

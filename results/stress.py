@@ -32,9 +32,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from results.check import Check
-from results.evaluation import CheckResult, Status
 from results.figure import Figure
-from results.live import Frontier, LiveCheck, Pulse
+from results.judging.evaluation import CheckResult, Status
+from results.judging.live import Frontier, LiveCheck, Pulse
 from results.measure import Measure, formatted, number, quantile_name
 from results.second import SecondReport
 from results.timeline import OWNER, Annotation, Timeline

@@ -29,8 +29,9 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 class Header:
     """`origin_us` is second 0 in microseconds since the epoch; every `t_s` counts from it.
 
-    `ad_hoc` runs follow no plan: a person starts and stops the users (results.ad_hoc). `unplanned`
-    ones were declared without one: Locust's own options, or another shape, say how many users run.
+    `ad_hoc` runs follow no plan: a person starts and stops the users (results.judging.ad_hoc).
+    `unplanned` ones were declared without one: Locust's own options, or another shape, say how many
+    users run.
     """
 
     run_id: str

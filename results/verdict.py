@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
-from results.audit import Audit
-from results.audit_document import audit_document
-from results.evaluation import CheckResult, Status
+from results.audit.audit import Audit
+from results.audit.document import audit_document
 from results.figure import FigureStats
 from results.finding import Finding, touching
 from results.impact import Impact
+from results.judging.evaluation import CheckResult, Status
 from results.measure import quantile_name
 from results.statistic import QUANTILES, EndpointStats, Latency, WindowStats
 from results.target import ByNode, TargetStats

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import gevent
 from gevent import subprocess
 
-from results.bundle import LOGS, seal
+from results.bundle.bundle import LOGS, seal
 from results.errors import ResultsError
 from results.printable import printable
 from results.run_folder import RunFolder
@@ -120,7 +120,9 @@ class Closing:
             return
         has_logs = _has_logs(closed.folder)
         left_out = (LOGS,) if has_logs else ()
-        closed.no_seal = self._run("results.bundle", where, *left_out, timeout_s=SEAL_TIMEOUT_S)
+        closed.no_seal = self._run(
+            "results.bundle.bundle", where, *left_out, timeout_s=SEAL_TIMEOUT_S
+        )
         if closed.no_seal is None and not has_logs and closed in self._unsealed:
             self._unsealed.remove(closed)
         for line in closed.lines():
@@ -129,7 +131,7 @@ class Closing:
     def _run(self, module: str, *arguments: str, timeout_s: float) -> str | None:
         """Why it failed, else None."""
         pid = str(os.getpid())
-        command = [sys.executable, "-P", "-m", "results.attendant", pid, module, *arguments]
+        command = [sys.executable, "-P", "-m", "results.bundle.attendant", pid, module, *arguments]
         try:
             process = subprocess.Popen(
                 command,

@@ -12,8 +12,8 @@ from typing import TextIO
 
 from locustfiles.harness.audit.auditing import AuditSoFar
 from locustfiles.harness.run_book import Moment
+from results.page.summary import progress_line, summary
 from results.run_folder import RunFolder
-from results.summary import progress_line, summary
 from results.verdict import Judgement
 
 PLAIN_INTERVAL_S = 10

@@ -12,11 +12,11 @@ from dataclasses import replace
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.options import Options
 from locustfiles.harness.scenario import Scenario
-from results.abort import require_abortable
 from results.check import Check, interval_windows, unknown_windows
-from results.rolling import why_too_short
-from results.slo import read_slo
-from results.source import nearest
+from results.judging.abort import require_abortable
+from results.judging.rolling import why_too_short
+from results.text.slo import read_slo
+from results.text.source import nearest
 from results.timeline import Plan
 from results.windows import RUN, interval, phase_windows
 

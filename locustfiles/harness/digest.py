@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from results.ledger import DIGEST_BYTES, NO_DIGEST
+from results.ledger.ledger import DIGEST_BYTES, NO_DIGEST
 from service.content import NOTHING, content_hash, sorted_text
 from service.schema import Micros
 

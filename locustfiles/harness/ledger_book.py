@@ -11,8 +11,8 @@ import logging
 from typing import Any
 
 from results.errors import LedgerError
-from results.ledger import WritesReport
-from results.ledger_store import LedgerWriter
+from results.ledger.ledger import WritesReport
+from results.ledger.store import LedgerWriter
 from results.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)

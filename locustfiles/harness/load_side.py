@@ -36,11 +36,11 @@ from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.target.allowed_target import Allowance
 from locustfiles.harness.target.guarded_resolver import GuardedResolver
 from results.health import OPEN_SOCKETS, RECONNECTS, USER_ERRORS, USERS
-from results.ledger import Ledger
+from results.judging.untimed import UNTIMED
+from results.ledger.ledger import Ledger
 from results.recorder import Recorder
 from results.sample import Sample
 from results.stress import CAPACITY
-from results.untimed import UNTIMED
 from shapes.locust_shape import PhasedShape
 
 ENVIRONMENT_ATTRIBUTE = "foundation_load_side"

@@ -17,7 +17,7 @@ from locustfiles.harness.scenario import Scenario
 from locustfiles.harness.target.target import Node
 from results.check import scaled_counts
 from results.run_folder import RunFolder
-from results.slo import Slo
+from results.text.slo import Slo
 from results.timeline import Header
 
 

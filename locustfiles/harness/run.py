@@ -30,7 +30,7 @@ from locustfiles.harness.health.master_health import MasterHealth
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.run_book import Moment, RunBook
-from results.audit import Audit
+from results.audit.audit import Audit
 
 WATCH_PHASE_S = 0.75
 """Progress is noted this far into each second: the shape ticks in its first half."""

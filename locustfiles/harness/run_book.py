@@ -24,13 +24,13 @@ from typing import Any
 from locustfiles.harness import note_book
 from locustfiles.harness.arrivals.arrivals_so_far import ArrivalsSoFar
 from locustfiles.harness.ledger_book import LedgerBook
-from results.abort import CHECK_ABORTED, aborts_of
 from results.arrival import ArrivalsNow
-from results.audit import Audit
+from results.audit.audit import Audit
 from results.check import Check
 from results.errors import ResultsError, TimelineError
 from results.field import Fields
 from results.health import RECORDER_FAILURES, WORKERS_LOST, WRITE_MAX_MS
+from results.judging.abort import CHECK_ABORTED, aborts_of
 from results.note import sound_text
 from results.replay import judge_run, replay
 from results.run_folder import RunFolder

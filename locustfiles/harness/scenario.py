@@ -14,7 +14,7 @@ from locust import User
 
 from results.auditor import Auditor
 from results.check import Check
-from results.slo import Slo
+from results.text.slo import Slo
 from shapes.locust_shape import PhasedShape
 
 Tier = Literal["foundation", "integration", "production", "extreme", "own"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from results.live import require_live
+from results.judging.live import require_live
 from results.stress import Stair, Stress
 from results.timeline import Plan
 from results.windows import Window, phase_windows

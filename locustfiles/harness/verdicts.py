@@ -15,8 +15,8 @@ from locustfiles.harness.closing import Closed, Closing
 from locustfiles.harness.console import Console
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.run import Run
+from results.bundle.junit import junit
 from results.errors import ResultsError
-from results.junit import junit
 from results.run_folder import RunFolder
 from results.verdict import ExitCode, Judgement, worst
 

@@ -19,7 +19,7 @@ from results.health import (
     WRITE_MAX_MS,
     readings_by_source,
 )
-from results.stretch import FIRST_SPAN_S
+from results.judging.stretch import FIRST_SPAN_S
 from results.timeline import Health
 
 WAIT_PERCENT = 20.0

@@ -16,7 +16,7 @@ from results.health import (
     CLOCK_UNCERTAINTY_SPAN_S,
     readings_by_source,
 )
-from results.stretch import long_stretches, longest
+from results.judging.stretch import long_stretches, longest
 from results.timeline import Timeline
 
 SYNCHRONISE = "synchronise the machine's clock (NTP, chrony)"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from results.finding import Mark
 from results.health import readings_by_source
-from results.stretch import FIRST_SPAN_S
+from results.judging.stretch import FIRST_SPAN_S
 from results.timeline import Health
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from results.finding import Finding, Mark
 from results.health import DESCRIPTOR_SHARE, FDS_LIMIT, OPEN_FDS
+from results.judging.stretch import stretches
 from results.sample import Outcome
-from results.stretch import stretches
 from results.timeline import Timeline
 
 

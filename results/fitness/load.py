@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from results.finding import Finding, Mark
 from results.health import USERS_LEAST_SPAN_S, USERS_SHARE, USERS_SPAN_S, USERS_SPAN_SHARE
-from results.stretch import long_stretches, longest
+from results.judging.stretch import long_stretches, longest
 from results.timeline import Timeline
 
 ALL = "all"

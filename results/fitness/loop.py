@@ -20,7 +20,7 @@ from results.health import (
     WATCH_GAP_S,
     readings_by_source,
 )
-from results.stretch import long_stretches, longest
+from results.judging.stretch import long_stretches, longest
 from results.timeline import OWNER, Timeline
 
 

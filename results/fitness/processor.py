@@ -20,7 +20,7 @@ from results.health import (
     STARVED_USE_PERCENT,
     STARVED_WAIT_PERCENT,
 )
-from results.stretch import long_stretches, longest
+from results.judging.stretch import long_stretches, longest
 from results.timeline import Health, Timeline
 
 

@@ -14,13 +14,13 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from results.bundle.tables import write_csv
 from results.errors import ResultsError
 from results.report.page import page
 from results.report.panes import sketch
 from results.report.record import kept_files, read_record
 from results.run_folder import write_text
 from results.series import series
-from results.tables import write_csv
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,8 +16,8 @@ import orjson
 import requests
 import uuid_utils
 
-from results.ledger import MAX_REPORT_RECORDS, RECORD, WriteOutcome, WritesReport
-from results.ledger_store import LedgerWriter
+from results.ledger.ledger import MAX_REPORT_RECORDS, RECORD, WriteOutcome, WritesReport
+from results.ledger.store import LedgerWriter
 from results.run_folder import create_run
 from service.content import content_hash
 

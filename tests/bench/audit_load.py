@@ -20,7 +20,7 @@ import gevent
 
 from locustfiles.harness.audit.foundation import FoundationAuditor
 from locustfiles.harness.audit.run_audit import RunAudit
-from results.audit_replay import audit_of
+from results.audit.offline import audit_of
 from results.run_folder import RunFolder
 
 SAMPLE_S = 0.25

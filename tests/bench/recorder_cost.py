@@ -25,8 +25,8 @@ from time import perf_counter, process_time, thread_time
 from locustfiles.harness.digest import client_digest
 from locustfiles.harness.load_side import sink_of
 from locustfiles.harness.run_book import RunBook
-from results.ledger import Ledger
-from results.ledger_store import LedgerFile
+from results.ledger.ledger import Ledger
+from results.ledger.store import LedgerFile
 from results.recorder import Recorder
 from results.run_folder import create_run
 from results.sample import Outcome, Sample

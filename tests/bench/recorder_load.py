@@ -23,7 +23,7 @@ from locust.env import Environment
 from locustfiles.harness.digest import client_digest
 from locustfiles.harness.http import LeanHttpUser
 from locustfiles.harness.load_side import sink_of
-from results.ledger import Ledger
+from results.ledger.ledger import Ledger
 from results.recorder import Recorder
 from service.content import USER_ACTION, of_action
 from tests.bench.client_cpu import USERS, WARM_UP_S

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from results.bundle import verify
+from results.bundle.bundle import verify
 from results.run_folder import RunFolder
 from tests.e2e.results_command import results
 from tests.e2e.scenario import HERE, Finished, Run, run, wait_until

@@ -10,8 +10,8 @@ from uuid import UUID
 import psutil
 import pytest
 
-from results.ledger import RECORD
-from results.ledger_store import LedgerFile
+from results.ledger.ledger import RECORD
+from results.ledger.store import LedgerFile
 from results.run_folder import RunFolder
 from tests.e2e.deciding_target import HANG, STATUSES, DecidingTarget, deciding_target
 from tests.e2e.scenario import HERE, Finished, Run, run, wait_until

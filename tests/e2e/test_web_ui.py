@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from results.bundle import verify
+from results.bundle.bundle import verify
 from results.replay import replay
 from results.run_folder import RunFolder
 from results.verdict import as_document

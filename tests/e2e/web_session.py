@@ -123,7 +123,8 @@ class WebSession(Run):
             # Those that make a run's report come and go.
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 command = " ".join(child.cmdline())
-                if command and "locust" not in command and "results.attendant" not in command:
+                is_ours = "locust" in command or "results.bundle.attendant" in command
+                if command and not is_ours:
                     found.add((child.pid, child.create_time()))
         return found
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.abort import CHECK_ABORTED, aborts_of
 from results.check import Check, availability, error_rate, errors, latency, mean_latency
-from results.check_result import Status
-from results.evaluation import evaluate
+from results.judging.abort import CHECK_ABORTED, aborts_of
+from results.judging.check_result import Status
+from results.judging.evaluation import evaluate
+from results.judging.rolling import evaluate_rolling, is_rolling
+from results.judging.sliding import Sliding
 from results.measure import Measure, Series
 from results.replay import judge_timeline
-from results.rolling import evaluate_rolling, is_rolling
 from results.sample import Outcome, Sample
 from results.second import SecondReport
-from results.sliding import Sliding
 from results.statistic import QUANTILES, cut
 from results.timeline import Annotation, Header, Timeline
 from results.windows import interval

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.bundle import seal, verify
+from results.bundle.bundle import seal, verify
+from results.bundle.run_list import listed
 from results.errors import BundleError
 from results.replay import replay
 from results.run_folder import RunFolder
-from results.run_list import listed
 from results.verdict import as_document
 from tests.unit.results.audited import Answers, copy, folder_of, written
 from tests.unit.results.made_run import made_run

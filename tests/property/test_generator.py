@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from results.finding import touching, unfit_s
 from results.generator import assess
-from results.stretch import long_stretches, stretches
+from results.judging.stretch import long_stretches, stretches
 from results.timeline import Health
 from results.windows import run_window, standard_windows
 from tests.unit.results.builder import planned_requests, timeline

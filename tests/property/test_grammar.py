@@ -23,8 +23,8 @@ from results.measure import (
     Unit,
     bounds,
 )
-from results.notation import number_text, span_text
 from results.statistic import QUANTILES
+from results.text.notation import number_text, span_text
 
 WITHOUT_ENDPOINT = OF_WRITES | OF_FAULTS | {Measure.UNSENT, Measure.FIGURE, Measure.RATIO}
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from results.check import error_rate, figure, latency, of_faults
 from results.errors import HistogramError, TimelineError
 from results.measure import Measure
+from results.page.summary import summary
 from results.replay import judge_timeline
 from results.sample import Outcome
-from results.summary import summary
 from results.timeline import Annotation, Fault, Health, Progress, TargetSample
 from results.timeline_reader import read_timeline
 from results.verdict import as_document

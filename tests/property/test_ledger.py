@@ -14,9 +14,9 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.ledger import RECORD, Ledger, WritesReport, write_outcome
-from results.ledger_doubt import ledger_doubts
-from results.ledger_store import LedgerFile, LedgerWriter
+from results.judging.ledger_doubt import ledger_doubts
+from results.ledger.ledger import RECORD, Ledger, WritesReport, write_outcome
+from results.ledger.store import LedgerFile, LedgerWriter
 from results.run_folder import create_run
 from results.sample import Outcome, Sample
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.check import Check, error_rate, errors, latency, mean_latency
-from results.evaluation import evaluate
-from results.live import LiveCheck
+from results.judging.evaluation import evaluate
+from results.judging.live import LiveCheck
 from results.sample import Outcome, Sample
 from results.statistic import QUANTILES, cut
 from results.timeline import Header, Timeline

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.check import Check, availability, error_rate, errors, latency, mean_latency, rate
-from results.check_result import CheckResult, Status, holds
+from results.judging.check_result import CheckResult, Status, holds
+from results.judging.rolling import evaluate_rolling
+from results.judging.sliding import Sliding
+from results.judging.spell import Breach, Spell
 from results.measure import Measure, Series
-from results.rolling import evaluate_rolling
 from results.sample import Outcome, Sample
 from results.second import SecondReport
-from results.sliding import Sliding
-from results.spell import Breach, Spell
 from results.statistic import QUANTILES, cut
 from results.timeline import Header, Plan, PlannedPhase, Timeline
 from results.windows import Window, interval

@@ -24,16 +24,16 @@ from typing import TypeVar
 import gevent
 from gevent.pool import Group
 
-from results.audit import Audit
-from results.audit_record import FILE, AskedNode, AuditRecord
-from results.audit_replay import made
-from results.audit_workspace import AuditWorkspace
+from results.audit.audit import Audit
+from results.audit.offline import made
+from results.audit.reads import FILE as READS
+from results.audit.reads import Origins, ReadsWriter, packed
+from results.audit.record import FILE, AskedNode, AuditRecord
+from results.audit.workspace import AuditWorkspace
 from results.auditor import Auditor, UnreadableError
 from results.errors import ResultsError
-from results.ledger import FURTHER_NODES
-from results.ledger_store import LedgerFile
-from results.reads import FILE as READS
-from results.reads import Origins, ReadsWriter, packed
+from results.ledger.ledger import FURTHER_NODES
+from results.ledger.store import LedgerFile
 from results.run_folder import RunFolder
 
 PATIENCE_S = 20.0

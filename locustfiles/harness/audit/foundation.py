@@ -15,7 +15,7 @@ import requests
 
 from locustfiles.harness.http.origin import parse_origin
 from results.auditor import Found, UnreadableError
-from results.ledger import DIGEST_BYTES
+from results.ledger.ledger import DIGEST_BYTES
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0

@@ -16,12 +16,12 @@ import gevent
 from locustfiles.harness.audit.auditing import Auditing, Progress
 from locustfiles.harness.audit.foundation import FoundationAuditor
 from locustfiles.harness.http.origin import parse_origin
-from results.audit import Audit
-from results.audit_record import FILE, AuditRecord
-from results.audit_replay import unmade
+from results.audit.audit import Audit
+from results.audit.offline import unmade
+from results.audit.record import FILE, AuditRecord
 from results.auditor import Auditor
 from results.errors import ResultsError
-from results.ledger_store import LedgerFile
+from results.ledger.store import LedgerFile
 from results.run_folder import RunFolder
 
 HEALING_TIMEOUT_S = 60.0

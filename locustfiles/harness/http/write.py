@@ -11,7 +11,7 @@ from uuid import UUID
 
 import uuid_utils
 
-from results.ledger import DIGEST_BYTES, ID_BYTES
+from results.ledger.ledger import DIGEST_BYTES, ID_BYTES
 
 WRITE_ID = "write_id"
 DIGEST = "digest"

@@ -14,7 +14,7 @@ import typer
 
 from deploy import cli
 from deploy.results_cli import size_of, size_text
-from results.bundle import verify
+from results.bundle.bundle import verify
 from results.run_folder import RunFolder
 from results.sample import Outcome
 from results.timeline import Annotation

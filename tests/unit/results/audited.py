@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from results.audit import Audit
-from results.audit_record import FILE, AskedNode, AuditRecord
-from results.audit_replay import audit_of
+from results.audit.audit import Audit
+from results.audit.offline import audit_of
+from results.audit.reads import FILE as READS
+from results.audit.reads import Origins, ReadsWriter, packed
+from results.audit.record import FILE, AskedNode, AuditRecord
 from results.auditor import Found
-from results.ledger import RECORD, WriteOutcome, WritesReport
-from results.ledger_store import LedgerWriter
-from results.reads import FILE as READS
-from results.reads import Origins, ReadsWriter, packed
+from results.ledger.ledger import RECORD, WriteOutcome, WritesReport
+from results.ledger.store import LedgerWriter
 from results.run_folder import RunFolder, create_run
 
 A, B = "http://127.0.0.1:8001", "http://127.0.0.1:8002"

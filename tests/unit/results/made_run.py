@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from results.bundle import seal
+from results.bundle.bundle import seal
+from results.bundle.junit import junit
 from results.check import Check, error_rate, requests
-from results.junit import junit
 from results.manifest import manifest
 from results.replay import replay
 from results.run_folder import RunFolder, create_run

@@ -14,12 +14,12 @@ from results.absence import Absence
 from results.arrival import ArrivalSecond, ArrivalStats, Unsent, together
 from results.check import Check, achieved, error_rate, unsent
 from results.errors import TimelineError
-from results.evaluation import Status
+from results.judging.evaluation import Status
+from results.page.summary import summary
 from results.recorder import Recorder
 from results.replay import judge_timeline, replay
 from results.second import SecondReport
 from results.statistic import cut
-from results.summary import summary
 from results.timeline import End, EndReason, Plan, PlannedPhase, Timeline
 from results.timeline_reader import read_timeline
 from results.verdict import Judgement, Verdict, as_document

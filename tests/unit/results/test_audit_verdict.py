@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from results.audit_record import AuditRecord
+from results.audit.record import AuditRecord
 from results.check import Check, error_rate, of_writes
-from results.evaluation import Status
+from results.judging.evaluation import Status
 from results.replay import judge_run
 from results.run_folder import RunFolder, create_run
 from results.timeline import End, EndReason, Header, Health, Timeline

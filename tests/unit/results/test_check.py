@@ -25,7 +25,7 @@ from results.check import (
     scaled_counts,
     unknown_windows,
 )
-from results.evaluation import CheckResult, Status, evaluate
+from results.judging.evaluation import CheckResult, Status, evaluate
 from results.measure import Measure
 from results.sample import Outcome, Sample
 from results.statistic import cut

@@ -23,7 +23,7 @@ from results.check import (
     scaled_counts,
     unknown_windows,
 )
-from results.evaluation import CheckResult, Status, evaluate
+from results.judging.evaluation import CheckResult, Status, evaluate
 from results.measure import Scales, formatted, number
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample

@@ -26,7 +26,7 @@ from results.check import (
 from results.errors import CheckError, ResultsError
 from results.grammar import ABORT_AFTER_S, check
 from results.measure import Bound, Measure
-from results.source import MAX_TEXT
+from results.text.source import MAX_TEXT
 
 PAGE = Path(__file__).parents[3] / "docs/checks.md"
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from results.check import requests
+from results.page.summary import summary
 from results.replay import judge_timeline
-from results.summary import summary
 from results.timeline import Health
 from results.verdict import ExitCode, Judgement, as_document
 from tests.unit.results.builder import planned_requests, timeline

@@ -10,8 +10,8 @@ import pytest
 from results.arrival import Unsent
 from results.check import Check, error_rate, errors, figure, latency, requests
 from results.errors import TimelineError
-from results.evaluation import Status
 from results.figure import Figure
+from results.judging.evaluation import Status
 from results.recorder import Recorder
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample

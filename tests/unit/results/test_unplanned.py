@@ -10,10 +10,10 @@ import pytest
 
 from results.check import Check, error_rate, figure, latency, mean_latency, requests
 from results.errors import TimelineError
+from results.judging.untimed import UNTIMED, untimed_doubts
 from results.replay import judge_timeline
 from results.timeline import Annotation, Timeline
 from results.timeline_reader import read_timeline
-from results.untimed import UNTIMED, untimed_doubts
 from results.verdict import ExitCode
 from tests.unit.results.builder import HEADER, PLAN, request, timeline, write
 

@@ -12,8 +12,8 @@ import pytest
 
 from results.check import EACH_PHASE, Check, achieved, error_rate, figure, latency, requests
 from results.errors import TimelineError
-from results.evaluation import Status
 from results.generator import assess
+from results.judging.evaluation import Status
 from results.replay import judge_timeline, replay
 from results.sample import Outcome, Sample
 from results.timeline import (

@@ -15,12 +15,12 @@ from locustfiles.harness.audit import auditing, run_audit
 from locustfiles.harness.audit.auditing import AuditSoFar
 from locustfiles.harness.audit.run_audit import RunAudit, auditor_of, origins_of
 from locustfiles.harness.console import Console
-from results import audit_workspace
-from results.audit import Audit, Fate
-from results.audit_replay import audit_of
+from results.audit import workspace as audit_workspace
+from results.audit.audit import Audit, Fate
+from results.audit.offline import audit_of
 from results.auditor import Auditor, Found, UnreadableError
-from results.ledger import FURTHER_NODES, RECORD, WriteOutcome, WritesReport
-from results.ledger_store import LedgerWriter
+from results.ledger.ledger import FURTHER_NODES, RECORD, WriteOutcome, WritesReport
+from results.ledger.store import LedgerWriter
 from results.run_folder import RunFolder, create_run
 
 A, B, C = (f"http://127.0.0.1:{port}" for port in (8001, 8002, 8003))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from locustfiles.harness.closing import Closing
-from results.bundle import is_sealed, verify
+from results.bundle.bundle import is_sealed, verify
 from results.run_folder import RunFolder
 from tests.unit.results.made_run import made_run
 

@@ -19,8 +19,8 @@ from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.run_book import RunBook
 from results.check import errors
-from results.ledger import RECORD, WritesReport
-from results.ledger_store import LedgerFile
+from results.ledger.ledger import RECORD, WritesReport
+from results.ledger.store import LedgerFile
 from results.run_folder import RunFolder, create_run
 from results.sample import Outcome, Sample
 from results.timeline import Header

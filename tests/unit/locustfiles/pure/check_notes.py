@@ -12,15 +12,15 @@ from locustfiles.harness import fault_began, fault_healed, note
 from locustfiles.harness.note_book import KINDS
 from locustfiles.harness.notes import close_desk, open_desk
 from locustfiles.harness.run_book import RunBook
-from results.abort import CHECK_ABORTED
 from results.fault import FAULT_REFUSED, fault_doubts
 from results.health import USER_ERRORS
+from results.judging.abort import CHECK_ABORTED
+from results.judging.untimed import UNTIMED
 from results.note import LONGEST_TEXT, MAX_NOTES, NOTES_LEFT_OUT, RESERVED
 from results.run_folder import create_run
 from results.stress import LIMIT_FOUND
 from results.timeline import Annotation, Fault, Header, Timeline
 from results.timeline_reader import read_timeline
-from results.untimed import UNTIMED
 
 HEADER = Header("run-1", "test", 0)
 

@@ -15,7 +15,7 @@ from locustfiles.harness.http.resolver import Address, Resolver
 from locustfiles.harness.http.session import LeanHttpSession
 from locustfiles.harness.http.transport_error import ConnectionRefused
 from locustfiles.harness.http.write import check_write, write_of
-from results.ledger import WriteOutcome, write_outcome
+from results.ledger.ledger import WriteOutcome, write_outcome
 from results.sample import Sample
 
 KEY = UUID("0190f3a0-0000-7000-8000-00000000000a")

@@ -13,9 +13,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from results.audit import Audit, Fate, Place
+from results.audit.audit import Audit, Fate, Place
+from results.bundle.junit import junit
 from results.check import achieved, error_rate, latency
-from results.junit import junit
 from results.manifest import manifest
 from results.replay import judge_timeline
 from results.run_folder import RunFolder, create_run

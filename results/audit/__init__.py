@@ -1,0 +1,1 @@
+"""The ledger held against what the nodes have stored."""

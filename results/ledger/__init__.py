@@ -1,0 +1,1 @@
+"""What became of each declared write, as the load side saw it."""

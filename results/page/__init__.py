@@ -1,0 +1,1 @@
+"""The page at a run's end, and the line while it goes on."""
