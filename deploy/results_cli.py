@@ -18,16 +18,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from results.bundle import LOGS, changed, is_sealed, seal, verify
-from results.digest import read_digests
+from results.bundle.bundle import LOGS, changed, is_sealed, seal, verify
+from results.bundle.digest import read_digests
+from results.bundle.happening import Moment, moments
+from results.bundle.prune import remove, sweep, to_prune, why_not
+from results.bundle.run_list import ListedRun, State, find_run, list_runs, listed
 from results.errors import BundleError, ResultsError
-from results.happening import Moment, moments
+from results.page.summary import summary
 from results.printable import printable
-from results.prune import remove, sweep, to_prune, why_not
 from results.replay import judge_run
 from results.run_folder import RunFolder
-from results.run_list import ListedRun, State, find_run, list_runs, listed
-from results.summary import summary
 from results.timeline_reader import read_timeline
 from results.verdict import ExitCode
 
