@@ -73,7 +73,7 @@ class _Collected:
     def __init__(self) -> None:
         self.header: Header | None = None
         self.plan: Plan | None = None
-        self.checks: tuple[dict[str, object], ...] = ()
+        self.checks: tuple[dict[str, object], ...] | None = None
         self.reports: list[SecondReport] = []
         self.progress: list[Progress] = []
         self.health: list[Health] = []
@@ -90,6 +90,7 @@ class _Collected:
         kind = data.pop("kind", None)
         if self.header is None and kind != "header":
             raise ValueError("a timeline begins with its header")
+        self._refuse_what_was_told(kind)
         fields = Fields(data, str(kind))
         match kind:
             case "header":
@@ -123,6 +124,14 @@ class _Collected:
                 raise ValueError(f"unknown kind {kind!r}")
         fields.end()
 
+    def _refuse_what_was_told(self, kind: object) -> None:
+        """Whoever adds lines to a run that is over must not get another verdict for it."""
+        if self.end is not None:
+            raise ValueError(f"a line of kind {kind!r} after the end, which is a timeline's last")
+        told = {"header": self.header, "plan": self.plan, "checks": self.checks}
+        if isinstance(kind, str) and told.get(kind) is not None:
+            raise ValueError(f"a second line of kind {kind!r}: a timeline has one")
+
     def _take_header(self, fields: Fields) -> None:
         version = fields.whole("version")
         if version != VERSION:
@@ -130,8 +139,6 @@ class _Collected:
                 f"the timeline has version {version}, this suite reads version {VERSION}: use the "
                 "version of the suite that wrote it"
             )
-        if self.header is not None:
-            raise ValueError("a second header")
         run_id = fields.text("run_id")
         try:
             validated_run_id(run_id)
@@ -162,7 +169,7 @@ class _Collected:
         return Timeline(
             self.header,
             self.plan,
-            self.checks,
+            self.checks or (),
             tuple(self.reports),
             tuple(self.progress),
             tuple(self.health),

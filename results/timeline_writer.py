@@ -86,6 +86,7 @@ class TimelineWriter:
     def __init__(self, path: Path, header: Header) -> None:
         self._path = path
         self._failed = False
+        self._has_ended = False
         try:
             self._file = path.open("x", encoding="utf-8", newline="\n", buffering=1)
         except FileExistsError as error:
@@ -153,8 +154,10 @@ class TimelineWriter:
             **ends,
             **writes,
         )
+        self._has_ended = True
 
     def _write(self, kind: str, **fields: object) -> None:
+        assert not self._has_ended, "the end is a timeline's last line"
         if self._failed:
             raise TimelineError(f"{self._path}: an earlier write failed, nothing more is written")
         line = _line(kind, fields)

@@ -12,6 +12,7 @@ import pytest
 
 from results.check import error_rate
 from results.errors import TimelineError
+from results.replay import replay
 from results.sample import Outcome
 from results.timeline import (
     MAX_LINE_BYTES,
@@ -26,6 +27,7 @@ from results.timeline import (
 )
 from results.timeline_reader import read_timeline
 from results.timeline_writer import TimelineWriter, require_recordable, require_recordable_length
+from results.verdict import Verdict
 from shapes.load import Load, Part
 from shapes.phased import planned_user_seconds, planned_users
 from tests.unit.results.builder import HEADER, PLAN, planned_requests, request, timeline, write
@@ -131,6 +133,11 @@ def test_missing_sequence_numbers_are_lost_reports() -> None:
 
 
 HEADER_LINE = '{"kind":"header","version":1,"run_id":"r","scenario":"s","origin_us":0}'
+PLAN_LINE = (
+    '{"kind":"plan","duration_s":1,"mean_cycle_s":1,"phases":[],"users":[],"user_seconds":[]}'
+)
+CHECKS_LINE = '{"kind":"checks","checks":[]}'
+END_LINE = '{"kind":"end","t_s":1,"reason":"completed","detail":"","reports":{}}'
 
 
 def second(at: int, *, started: int = 1, ended: int = 1, errors: int = 1, statuses: int = 1) -> str:
@@ -147,7 +154,12 @@ def second(at: int, *, started: int = 1, ended: int = 1, errors: int = 1, status
     ("lines", "message"),
     [
         ([HEADER_LINE.replace('"version":1', '"version":2')], "line 1.*version 2"),
-        ([HEADER_LINE, HEADER_LINE], "line 2.*second header"),
+        ([HEADER_LINE, HEADER_LINE], "line 2.*second line of kind 'header'"),
+        ([HEADER_LINE, PLAN_LINE, PLAN_LINE], "line 3.*second line of kind 'plan'"),
+        ([HEADER_LINE, CHECKS_LINE, CHECKS_LINE], "line 3.*second line of kind 'checks'"),
+        ([HEADER_LINE, END_LINE, END_LINE], "line 3.*kind 'end' after the end"),
+        ([HEADER_LINE, END_LINE, CHECKS_LINE], "line 3.*kind 'checks' after the end"),
+        ([HEADER_LINE, END_LINE, second(1)], "line 3.*kind 'second' after the end"),
         ([HEADER_LINE, '{"kind":"surprise"}'], "line 2.*unknown kind 'surprise'"),
         ([HEADER_LINE, "{}"], "line 2.*unknown kind None"),
         ([HEADER_LINE, "[1]"], "line 2.*one JSON object"),
@@ -196,7 +208,7 @@ def second(at: int, *, started: int = 1, ended: int = 1, errors: int = 1, status
         ([HEADER_LINE, second(1, errors=2)], "line 2.*1 requests ended, of which 2 failed"),
         ([HEADER_LINE, second(1, ended=2)], "line 2.*2 requests ended.*1 have a response time"),
         ([HEADER_LINE, second(1, statuses=3)], "line 2.*1 failed, but more have a status"),
-        (['{"kind":"end","t_s":1,"reason":"completed","detail":"","reports":{}}'], "its header"),
+        ([END_LINE], "its header"),
         ([], "no header"),
     ],
 )  # fmt: skip
@@ -213,6 +225,25 @@ def test_the_line_that_is_bent_is_a_good_one(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(f"{HEADER_LINE}\n{second(1)}\n")
     assert read_timeline(path).reports[0].endpoints["GET /a"].statuses == {503: 1}
+
+
+def test_lines_that_are_added_to_a_run_that_is_over_do_not_change_its_verdict(
+    tmp_path: Path, whole: Timeline
+) -> None:
+    stopped = replace(whole, end=End(6.0, EndReason.ABORTED, "Ctrl-C", {"w1": 6}))
+    path = write(tmp_path / "t.jsonl", stopped)
+    assert replay(path).verdict is Verdict.ABORTED
+    with path.open("a") as lines:
+        lines.write(f"{CHECKS_LINE}\n{END_LINE}\n")
+    with pytest.raises(TimelineError, match="kind 'checks' after the end"):
+        replay(path)
+
+
+def test_the_writer_lets_nothing_follow_the_end(tmp_path: Path, whole: Timeline) -> None:
+    with TimelineWriter(tmp_path / "t.jsonl", HEADER) as writer:
+        writer.end(End(6.0, EndReason.COMPLETED))
+        with pytest.raises(AssertionError, match="last line"):
+            writer.progress(Progress(7.0, 1))
 
 
 def test_bytes_that_are_no_text_and_missing_files_are_clear_errors(tmp_path: Path) -> None:
