@@ -13,10 +13,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
+from results.document import Document
 from results.errors import RunFolderError
 from results.measure import quantile_name
 from results.printable import printable
-from results.report.document import Document
 from results.run_folder import RunFolder, write_text
 from results.series import LatencySeries, Series
 from results.statistic import QUANTILES

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from results.audit.audit import Fate
-from results.report.document import Document
+from results.document import Document
 from results.report.record import Record
 from results.report.table import (
     Cell,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from results.document import Document
 from results.measure import Measure, formatted
-from results.report.document import Document
 from results.report.record import Record
 from results.report.table import (
     NOTHING,

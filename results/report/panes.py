@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from results.report.document import Document
+from results.document import Document
 from results.report.sketch import Band, BandKind, Curve, Mark, Pane, Sketch, Thinning
 from results.scrape import COMMIT_MS, CPU_PERCENT, QUEUE_EVENTS
 from results.series import ArrivalSeries, LatencySeries, Series

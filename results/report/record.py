@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.document import Document, read_document
 from results.errors import RunFolderError
 from results.replay import judge_run
-from results.report.document import Document, read_document
 from results.run_folder import RunFolder
 from results.timeline import Timeline
 from results.timeline_reader import read_timeline

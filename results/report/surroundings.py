@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from results import health
-from results.report.document import Document, as_text
+from results.document import Document, as_text
 from results.report.record import KeptFile, Record
 from results.report.table import (
     NOTHING,

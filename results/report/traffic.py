@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from results.report.document import Document
+from results.document import Document
 from results.report.record import Record
 from results.report.table import (
     Cell,

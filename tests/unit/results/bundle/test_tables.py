@@ -11,9 +11,9 @@ import pytest
 
 from results.bundle.tables import as_csv, check_rows, endpoint_rows, window_rows, write_csv
 from results.check import error_rate
+from results.document import Document
 from results.errors import RunFolderError
 from results.replay import judge_timeline
-from results.report.document import Document
 from results.run_folder import read_json
 from results.sample import Outcome, Sample
 from results.series import series

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from results.report.document import Document
+from results.document import Document
 from results.report.record import Record
 from results.report.table import Table
 from results.run_folder import RunFolder

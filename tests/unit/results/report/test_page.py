@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from results.document import Document
 from results.report import library, page
-from results.report.document import Document
 from results.report.panes import sketch
 from results.report.record import KeptFile, Record
 from results.run_folder import RunFolder

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from results.report.document import Document
+from results.document import Document
 from results.report.panes import sketch
 from results.report.sketch import Band, BandKind, Pane, Sketch
 from results.series import series

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from results.document import Document, as_text, read_document
 from results.errors import RunFolderError
-from results.report.document import Document, as_text, read_document
 
 ANYTHING = [None, True, 1, 1.5, "text", [], [1], {}, {"a": 1}, 10**400]
 
