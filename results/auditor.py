@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+LONGEST_ORIGIN = 500
+
 
 class UnreadableError(Exception):
     """A node could not be read, or its answer is not to be trusted; the message says why.
@@ -17,6 +19,8 @@ class UnreadableError(Exception):
     again for longer than one that answers and answers wrongly. What is never read is unverified,
     never lost.
     """
+
+    passes: bool = False
 
     def __init__(self, reason: str, *, passes: bool = False) -> None:
         super().__init__(reason)
@@ -29,7 +33,8 @@ class Found(NamedTuple):
     `id` is the write's 16 bytes. `digest` is the first 8 bytes of the hash of what is stored, made
     as the load side made its own; None: not known, so that the content is not compared. `place`
     tells copies on one node apart (a row number): two places are a duplicate. `origin` is the node
-    that first took the write; a replica on another node has the same.
+    that first took the write, a name of at most `LONGEST_ORIGIN` characters; a replica on another
+    node has the same.
     """
 
     id: bytes

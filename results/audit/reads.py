@@ -16,9 +16,11 @@ from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 
-from results.auditor import Found
+from results.auditor import LONGEST_ORIGIN, Found
 from results.errors import AuditError
 from results.ledger.ledger import DIGEST_BYTES, ID_BYTES, NO_DIGEST
+from results.regular_file import open_regular
+from results.note import sound_text
 
 FILE = "reads.bin"
 VERSION = 1
@@ -48,14 +50,17 @@ def place_of(text: str) -> bytes:
 
 
 class Origins:
-    """The names of the nodes of origin, each with its number."""
+    """The names of the nodes of origin, each with its number.
+
+    They are told apart as they came, and kept as `sound_text` has them.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._numbers)
+        return tuple(map(sound_text, self._numbers))
 
     def number(self, origin: str) -> int:
         found = self._numbers.get(origin)
@@ -72,6 +77,8 @@ def packed(node: int, asked: Sequence[bytes], found: Iterable[Found], origins: O
     for id, digest, place, origin in found:
         if len(id) != ID_BYTES or (digest is not None and len(digest) != DIGEST_BYTES):
             raise ValueError("an id has 16 bytes and a digest 8")
+        if not isinstance(origin, str) or len(origin) > LONGEST_ORIGIN:
+            raise ValueError(f"an origin is a name of at most {LONGEST_ORIGIN} characters")
         seen.add(id)
         number = origins.number(origin)
         out += pack(id, digest or NO_DIGEST, place_of(place), node, number, Kind.FOUND)
@@ -122,7 +129,7 @@ def read_reads(path: Path, *, run_id: str, records: int, nodes: int) -> Iterator
     `records`, which is what `audit.json` says, and for a node beyond `nodes`.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             offset = _past_header(path, file.readline(LONGEST_HEADER_BYTES), run_id)
             seen = 0
             while chunk := file.read(CHUNK_RECORDS * RECORD.size):

@@ -34,6 +34,7 @@ from results.auditor import Auditor, UnreadableError
 from results.errors import ResultsError
 from results.ledger.ledger import FURTHER_NODES
 from results.ledger.store import LedgerFile
+from results.note import sound_text
 from results.run_folder import RunFolder
 
 PATIENCE_S = 20.0
@@ -191,23 +192,35 @@ class Auditing:
                     found = self._auditor.find(node.url, ids)
                     records = packed(node.number, ids, found, self._origins)
             except UnreadableError as error:
-                reason, passes = str(error), error.passes
+                reason, passes = _said(error), error.passes
             except gevent.Timeout:
                 reason, passes = f"no answer within {FIND_TIMEOUT_S:g} s", False
             except Exception as error:
                 # The edge to an auditor of the user's own.
-                reason, passes = f"the auditor failed: {type(error).__name__}: {error}", False
+                reason, passes = (
+                    f"the auditor failed: {type(error).__name__}: {_said(error)}",
+                    False,
+                )
             else:
                 node.asked += len(ids)
                 return records
             attempts += 1
             is_out = time.monotonic() - began_s >= PATIENCE_S
             if is_out or (attempts >= PATIENCE_ATTEMPTS and not passes):
-                node.unread = reason
-                logger.warning("%s could not be audited: %s", node.url, reason)
+                # It goes into every file and onto every screen, and may quote an answer or a URL.
+                node.unread = sound_text(reason)
+                logger.warning("%s could not be audited: %s", node.url, node.unread)
             else:
                 gevent.sleep(RETRY_S)
         return None
+
+
+def _said(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:
+        # Of an auditor's own class, whose text is its own code.
+        return "it has no text"
 
 
 def _in_steps(steps: Generator[None, None, T]) -> T:

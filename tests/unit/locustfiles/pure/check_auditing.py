@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -127,6 +128,18 @@ def raising(error: Exception) -> Callable[[], Any]:
     return fail
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("and none of this either")
+
+
+class Bare(UnreadableError):
+    """Of a user who forgot the base class's constructor."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "a reason of its own")
+
+
 WAYS: list[tuple[Callable[[], Any], str]] = [
     (raising(UnreadableError("it answered 500")), "it answered 500"),
     (raising(UnreadableError("it restarts", passes=True)), "it restarts"),
@@ -140,6 +153,10 @@ WAYS: list[tuple[Callable[[], Any], str]] = [
     (lambda: [None], "the auditor failed"),
     (lambda: [Found(id_of(2), "text")], "the auditor failed"),  # type: ignore[arg-type]
     (lambda: [Found(id_of(2), None, 7)], "the auditor failed"),  # type: ignore[arg-type]
+    (lambda: [Found(id_of(2), origin=None)], "an origin is a name"),  # type: ignore[arg-type]
+    (lambda: [Found(id_of(2), origin="x" * 501)], "at most 500 characters"),
+    (raising(Unspeakable()), "the auditor failed: Unspeakable: it has no text"),
+    (raising(Bare()), "a reason of its own"),
 ]
 
 
@@ -151,6 +168,31 @@ def test_a_node_that_cannot_be_read_leaves_its_writes_unverified(
     assert made.of() == {Fate.PRESENT: 10, Fate.UNVERIFIED: 10}
     assert why in made.unread_nodes[A]
     assert why in made.doubts[0]
+
+
+SECRETS = f"GET http://joe:hunter2@db/x?token=SECRETTOKEN \x1b[31m\ud800{'x' * 3000}"
+
+
+@pytest.mark.parametrize("error", [UnreadableError(SECRETS), RuntimeError(SECRETS)])
+def test_a_reason_is_kept_without_secrets_and_fit_to_be_shown(
+    error: Exception, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = run_of(tmp_path, 4)
+    made = audit(folder, Failing(raising(error), 10**6, stored_everywhere(4)))
+    written = (folder.ledger / "audit.json").read_text()
+    for text in (made.unread_nodes[A], made.doubts[0], caplog.text, written):
+        assert "http://***@db/x?token=***" in text
+        assert not any(word in text for word in ("hunter2", "SECRETTOKEN", "\x1b", "x" * 600))
+
+
+def test_an_origin_is_kept_without_secrets_and_told_apart_by_them(tmp_path: Path) -> None:
+    stored = stored_everywhere(2)
+    names = [f"http://joe:{secret}@db/\x1b\ud800" for secret in ("hunter2", "hunter3")]
+    stored[A] = [Found(id_of(2), origin=name, place=name) for name in names]
+    folder = run_of(tmp_path, 2)
+    assert audit(folder, Nodes(stored)).of(node=A) == {Fate.DUPLICATED: 1}
+    origins = json.loads((folder.ledger / "audit.json").read_text())["origins"]
+    assert origins.count(r"http://***@db/\x1b\ud800") == 2
 
 
 @pytest.mark.parametrize(("fail", "why"), WAYS[:4])

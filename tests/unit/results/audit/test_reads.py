@@ -56,6 +56,8 @@ def test_many_records_come_in_chunks_of_whole_ones(tmp_path: Path) -> None:
         (Found(b"short", SAID), "16 bytes"),
         (Found(id_of(1), b"short"), "16 bytes and a digest 8"),
         (copy(9), "not asked for"),
+        (copy(1, origin="x" * 501), "at most 500 characters"),
+        (Found(id_of(1), origin=None), "an origin is a name"),  # type: ignore[arg-type]
     ],
 )
 def test_an_answer_that_cannot_be_kept_is_refused(found: Found, why: str) -> None:
