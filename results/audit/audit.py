@@ -37,6 +37,21 @@ class Fate(StrEnum):
     PHANTOM = "phantom"
 
 
+MEANING: Mapping[Fate, str] = {
+    Fate.PRESENT: "acknowledged, and stored",
+    Fate.LOST: "acknowledged, and on none of the nodes, all of which could be read",
+    Fate.UNVERIFIED: "acknowledged, and not found on those nodes that could be read",
+    Fate.ALTERED: "stored with another content than was sent",
+    Fate.DUPLICATED: "stored more than once on one node",
+    Fate.REDELIVERED: "stored under two nodes of origin, after its client turned to another",
+    Fate.STORED: "no answer told what became of it; it is stored",
+    Fate.ABSENT: "no answer told what became of it; it is not stored",
+    Fate.UNREAD: "not acknowledged, and not found on those nodes that could be read",
+    Fate.REFUSED: "refused, and not stored",
+    Fate.PHANTOM: "refused, and stored all the same",
+}
+"""In words that verdict, page and report share, as `docs/ledger.md` has them."""
+
 FAULTS = frozenset({Fate.LOST, Fate.UNVERIFIED, Fate.ALTERED, Fate.DUPLICATED, Fate.PHANTOM})
 """What nobody wants to see of any write."""
 

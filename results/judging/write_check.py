@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from results.audit.audit import Audit, Fate
+from results.audit.audit import MEANING, Audit, Fate
 from results.criterion import Check
 from results.judging.check_result import CheckResult, Status, compared, holds, inconclusive
 from results.measure import Measure
@@ -29,15 +29,6 @@ _ACKNOWLEDGED = (
 
 _HIDDEN_BY_UNVERIFIED = frozenset({Measure.LOST, Measure.ALTERED, Measure.DUPLICATED})
 """Each unverified write may be one of these."""
-
-_WORDS: Mapping[Fate, str] = {
-    Fate.LOST: "acknowledged and lost",
-    Fate.ALTERED: "stored with another content than was sent",
-    Fate.DUPLICATED: "stored more than once on one node",
-    Fate.PHANTOM: "stored though no answer acknowledged them",
-    Fate.UNVERIFIED: "acknowledged, and no read could tell whether they are stored",
-    Fate.REDELIVERED: "stored by more than one node",
-}
 
 _MOST_PLACES = 3
 
@@ -93,8 +84,8 @@ def _why_unseen(check: Check, audit: Audit, counts: Mapping[Fate, int], value: i
 def _where(
     audit: Audit, fate: Fate, value: int, window: Window | None, windows: Sequence[Window]
 ) -> str:
-    """How many, on which nodes and, of a check of all of the run, in which windows."""
-    parts = [f"{value:,} {_WORDS[fate]}"]
+    """What that means, on which nodes and, of a check of all of the run, in which windows."""
+    parts = []
     if window is None:
         # A union is told by what it is made of.
         told = [one for one in windows if not one.is_union]
@@ -105,7 +96,7 @@ def _where(
     nodes = dict.fromkeys(place.node for place in audit.counts)
     by_node = {node: audit.of(window, node).get(fate, 0) for node in nodes if node}
     parts.append(_spread(by_node, value, "on"))
-    return ", ".join(filter(None, parts))
+    return "; ".join(filter(None, (MEANING[fate], ", ".join(filter(None, parts)))))
 
 
 def _spread(counts: Mapping[str, int], whole: int, preposition: str) -> str:

@@ -9,26 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from rich.text import Text
 
-from results.audit.audit import FAULTS, Audit, Fate
+from results.audit.audit import FAULTS, MEANING, Audit, Fate
 from results.page.table import PageTable
 from results.printable import printable
 from results.windows import RUN, Window
 
 MOST_ROWS = 16
-
-MEANING: Mapping[Fate, str] = {
-    Fate.PRESENT: "acknowledged, and stored as it was sent",
-    Fate.LOST: "acknowledged, and no node has it, all of which were read",
-    Fate.UNVERIFIED: "acknowledged, and not found on those nodes that could be read",
-    Fate.ALTERED: "stored with another content than was sent",
-    Fate.DUPLICATED: "stored more than once on one node",
-    Fate.REDELIVERED: "stored by two nodes, after its client turned to another",
-    Fate.STORED: "no answer told what became of it; it is stored",
-    Fate.ABSENT: "no answer told what became of it; it is not stored",
-    Fate.UNREAD: "not acknowledged, and not found on those nodes that could be read",
-    Fate.REFUSED: "refused, and not stored",
-    Fate.PHANTOM: "refused, and stored all the same",
-}
 
 
 def audit_section(audit: Audit, windows: Iterable[Window]) -> Iterator[PageTable | Text]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from results.audit.audit import Fate
+from results.audit.audit import MEANING, Fate
 from results.document import Document
 from results.report.record import Record
 from results.report.table import (
@@ -23,20 +23,6 @@ from results.report.table import (
     text,
     words,
 )
-
-MEANING = {
-    Fate.PRESENT: "acknowledged, and stored as it was written",
-    Fate.LOST: "acknowledged, and on none of the nodes, all of which could be read",
-    Fate.UNVERIFIED: "acknowledged, not found, and not every node could be read",
-    Fate.ALTERED: "acknowledged, and stored with another content",
-    Fate.DUPLICATED: "stored more than once on one node",
-    Fate.REDELIVERED: "stored on two nodes, after the client changed over",
-    Fate.STORED: "outcome unknown to the client, and stored",
-    Fate.ABSENT: "outcome unknown to the client, and not stored",
-    Fate.UNREAD: "outcome unknown to the client, and not every node could be read",
-    Fate.REFUSED: "refused, and not stored",
-    Fate.PHANTOM: "stored though it was refused, or though nobody wrote it",
-}
 
 BAD = frozenset((Fate.LOST, Fate.ALTERED, Fate.DUPLICATED, Fate.PHANTOM))
 DOUBTFUL = frozenset((Fate.UNVERIFIED, Fate.UNREAD))

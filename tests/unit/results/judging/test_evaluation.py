@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from results.audit.audit import Audit, Fate, Place
+from results.audit.audit import MEANING, Audit, Fate, Place
 from results.check import Check, expanded, interval_windows, unknown_windows
 from results.errors import TimelineError
 from results.grammar import check
@@ -175,7 +175,7 @@ def test_losses_in_several_places_are_told_by_place() -> None:
         }
     )
     reason = result_of("lost == 0", audit=bad, faults=(PAUSE,)).reason
-    assert "8 acknowledged and lost" in reason
+    assert f"asked for lost == 0: {MEANING[Fate.LOST]}; 5 in" in reason
     places = "5 in phase:burst, 3 in phase:steady#1, 1 in fault:pause-1"
     assert reason.endswith(f"{places}, 4 on {A}, 4 on {B}")
 
