@@ -14,6 +14,7 @@ from locustfiles.harness.options import Options
 from locustfiles.harness.scenario import Scenario
 from results.check import Check, interval_windows, unknown_windows
 from results.judging.abort import require_abortable
+from results.judging.audit_check import namesakes
 from results.judging.rolling import why_too_short
 from results.text.slo import read_slo
 from results.text.source import nearest
@@ -68,6 +69,16 @@ def require_abortable_checks(scenario: Scenario) -> None:
             require_abortable(check)
         except ValueError as error:
             raise BadConfiguration(f"{scenario.place(check)}: {error}") from None
+
+
+def require_free_ids(scenario: Scenario) -> None:
+    """Raises BadConfiguration for a check that has the id of one that every audited run has."""
+    for check in namesakes(scenario.checks):
+        raise BadConfiguration(
+            f"{scenario.place(check)}: the id {check.id!r} is that of the check {check.id} == 0, "
+            "which every audited run has, and this one asks something else "
+            f"({check.expression}): give it another id"
+        )
 
 
 def _of_window(scenario: Scenario, check: Check, problem: str) -> BadConfiguration:

@@ -43,6 +43,7 @@ from locustfiles.harness.console import Console
 from locustfiles.harness.course import planned
 from locustfiles.harness.declared_checks import (
     require_abortable_checks,
+    require_free_ids,
     require_known_windows,
     require_long_enough,
     with_slo,
@@ -142,6 +143,7 @@ class Harness:
         assert isinstance(runner, LocalRunner | MasterRunner)
         _require_declared(self._scenario, environment)
         require_abortable_checks(self._scenario)
+        require_free_ids(self._scenario)
         if shape is not None:
             self._require_no_changes(environment, web_ui)
             _require_sound_checks(self._scenario, shape)

@@ -6,7 +6,7 @@ verdict is computed. This module must not evaluate them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from results.audit.audit import Audit
 from results.check import of_writes
@@ -27,7 +27,18 @@ def audit_checks(declared: Iterable[Check], audit: Audit | None) -> tuple[Check,
     """
     if audit is None or not audit.is_asked_for:
         return ()
-    own = {check.measure for check in declared if check.window == RUN}
+    usual = _not_in(declared)
     if audit.not_made is None and not (audit.compared or audit.unread_nodes):
-        own.add(Measure.ALTERED)
+        return tuple(check for check in usual if check.measure is not Measure.ALTERED)
+    return usual
+
+
+def namesakes(declared: Sequence[Check]) -> tuple[Check, ...]:
+    """Declared checks with the id of one that an audit adds: two of one id cannot be judged."""
+    ids = {check.id for check in _not_in(declared)}
+    return tuple(check for check in declared if check.id in ids)
+
+
+def _not_in(declared: Iterable[Check]) -> tuple[Check, ...]:
+    own = {check.measure for check in declared if check.window == RUN}
     return tuple(of_writes(measure) for measure in USUAL if measure not in own)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from locustfiles.harness.declared_checks import require_abortable_checks, require_long_enough
+from locustfiles.harness.declared_checks import (
+    require_abortable_checks,
+    require_free_ids,
+    require_long_enough,
+)
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.scenario import Scenario
 from results.grammar import check
@@ -52,3 +57,16 @@ def test_a_check_that_could_never_end_a_run_is_refused() -> None:
     require_abortable_checks(declaring("errors < 1%, abort"))
     with pytest.raises(BadConfiguration, match=r"mine: requests > 5.* leave 'abort' out"):
         require_abortable_checks(declaring("requests > 5, abort"))
+
+
+@pytest.mark.parametrize("text", ["errors < 1%", "lost == 0 in phase:two", "altered == 0"])
+def test_an_id_that_the_audit_needs_is_refused(text: str) -> None:
+    scenario = declaring(text)
+    taken = replace(scenario.checks[0], id="lost")
+    with pytest.raises(BadConfiguration, match=r"mine: the id 'lost' .* give it another id"):
+        require_free_ids(replace(scenario, checks=(taken,)))
+
+
+@pytest.mark.parametrize("text", ["lost <= 5", "lost == 0 in phase:two", "redelivered == 0"])
+def test_a_check_of_writes_keeps_its_own_id(text: str) -> None:
+    require_free_ids(declaring(text))

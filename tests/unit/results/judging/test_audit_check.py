@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from results.audit.audit import Audit, Fate, Place
 from results.audit.document import audit_document
 from results.audit.offline import not_made
 from results.check import error_rate, of_writes
-from results.judging.audit_check import audit_checks
+from results.judging.audit_check import audit_checks, namesakes
 from results.windows import RUN, interval
 from tests.unit.results.audited import A, B
 
@@ -42,6 +43,13 @@ def test_a_declared_check_stands_for_the_usual_one_of_its_measure() -> None:
 
 def test_a_check_of_a_part_of_the_run_stands_for_no_other_part() -> None:
     assert ids(AUDIT, "altered", "lost", window="phase:burst") == USUAL
+
+
+def test_a_check_of_another_measure_may_not_have_the_id_of_one_that_is_added() -> None:
+    taken = replace(error_rate(below=0.01), id="lost")
+    assert namesakes([taken]) == (taken,)
+    assert namesakes([error_rate(below=0.01), of_writes("lost")]) == ()
+    assert namesakes([taken, replace(of_writes("lost"), id="mine")]) == (), "nothing is added"
 
 
 def test_a_run_without_writes_or_without_an_auditor_has_none() -> None:
