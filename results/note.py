@@ -11,6 +11,7 @@ import re
 from results.fault import FAULT_REFUSED
 from results.health import USER_ERRORS
 from results.judging.abort import CHECK_ABORTED
+from results.judging.ledger_doubt import LATE_WRITES
 from results.judging.untimed import UNTIMED
 from results.printable import printable
 from results.redaction import redacted_text
@@ -29,6 +30,7 @@ RESERVED = frozenset(
     (
         CHECK_ABORTED,
         FAULT_REFUSED,
+        LATE_WRITES,
         LIMIT_FOUND,
         LIMIT_NOT_FOUND,
         NOTES_LEFT_OUT,

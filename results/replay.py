@@ -26,7 +26,7 @@ from results.judging.ad_hoc import applying, note
 from results.judging.arrival_doubt import not_started, unaccounted
 from results.judging.audit_check import audit_checks
 from results.judging.evaluation import evaluate
-from results.judging.ledger_doubt import ledger_doubts
+from results.judging.ledger_doubt import late_doubts, ledger_doubts
 from results.judging.leftover import leftover_doubts
 from results.judging.rolling import evaluate_rolling
 from results.judging.untimed import untimed_doubts
@@ -94,6 +94,7 @@ def judge_timeline(
         doubts=[
             *_doubts(timeline),
             *missing,
+            *late_doubts(timeline.annotations),
             *(audit.doubts if audit is not None and not aborted else ()),
             *fault_doubts(timeline),
             *recovery_doubts(timeline, checks),

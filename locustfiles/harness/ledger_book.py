@@ -1,6 +1,8 @@
 """The ledger of one run, kept by the process that owns it beside the timeline (D13).
 
-Begun by the first report of writes, so that a run without any has none. A ledger that cannot be
+Begun by the first report of writes, so that a run without any has none. Closed before the audit
+reads it, so that the verdict at the end and the one computed years later rest on the same records;
+reports that come after that are counted, and make the run INCONCLUSIVE. A ledger that cannot be
 written voids the run, which goes on; nothing more is written then, and what is on disk stays
 readable. This module must not know what becomes of the writes.
 """
@@ -19,16 +21,23 @@ logger = logging.getLogger(__name__)
 
 
 class LedgerBook:
-    """`failures` counts what could not be written; any voids the run."""
+    """`failures` counts what could not be written; any voids the run. `late` holds, by source, how
+    many reports came when the ledger was closed, and how many writes they brought."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.failures = 0
+        self.late: dict[str, tuple[int, int]] = {}
+        self._is_closed = False
         self._folder = folder
         self._writer: LedgerWriter | None = None
 
     def take(self, report: dict[str, Any]) -> None:
         """Write a load side's report. Raises ValueError when it is none."""
         writes = WritesReport.from_dict(report)
+        if self._is_closed:
+            reports, count = self.late.get(writes.source, (0, 0))
+            self.late[writes.source] = reports + 1, count + writes.count
+            return
         if self.failures:
             return
         try:
@@ -39,7 +48,8 @@ class LedgerBook:
             self._break(error)
 
     def close(self) -> None:
-        """No more reports come."""
+        """What comes from here on is late. Idempotent."""
+        self._is_closed = True
         writer, self._writer = self._writer, None
         if writer is not None:
             try:

@@ -31,6 +31,7 @@ from results.errors import ResultsError, TimelineError
 from results.field import Fields
 from results.health import RECORDER_FAILURES, WORKERS_LOST, WRITE_MAX_MS
 from results.judging.abort import CHECK_ABORTED, aborts_of
+from results.judging.ledger_doubt import LATE_WRITES, late_texts
 from results.note import sound_text
 from results.replay import judge_run, replay
 from results.run_folder import RunFolder
@@ -246,8 +247,10 @@ class RunBook:
         self._write(self._timeline.second, found.report(min(int(t_s), last_s)))
 
     def stop_clock(self) -> None:
-        """All that was sent is recorded: what takes time from here on is no part of the run."""
+        """All that was sent is recorded: what takes time from here on is no part of the run, and
+        the ledger is as the audit finds it."""
         self._stopped_s = self._elapsed_s()
+        self._ledger.close()
 
     def close(
         self, aborted: str | None, sent: dict[str, int], writes: Mapping[str, int] | None = None
@@ -260,6 +263,8 @@ class RunBook:
             self._conclude(self._stress.close(t_s))
             sent = {**sent, OWNER: 1}
         self._ledger.close()
+        for text in late_texts(self._ledger.late):
+            self._write(self._timeline.annotation, Annotation(t_s, LATE_WRITES, sound_text(text)))
         self.failures += self._ledger.failures
         if self.failures:
             self._health(Health(t_s, OWNER, {RECORDER_FAILURES: self.failures}))

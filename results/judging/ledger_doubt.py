@@ -1,6 +1,6 @@
 """What is missing in a ledger: the reasons for which nobody can say that every write was audited.
 
-Computed from the timeline's end, which tells how many reports each load side says it has sent, and
+Computed from the timeline, whose end tells how many reports each load side says it has sent, and
 the ledger's own index; at the end of a run and years later by the same code. Pure.
 """
 
@@ -9,6 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from results.ledger.store import IndexEntry, LedgerFile
+from results.timeline import Annotation
+
+LATE_WRITES = "late_writes"
+"""Label of the annotation that says whose reports came when the ledger was closed."""
+
+
+def late_texts(late: Mapping[str, tuple[int, int]]) -> list[str]:
+    """What those annotations say; `late` holds numbers of reports and of writes, by source."""
+    return [
+        f"{reports:,} report(s) with {count:,} write(s) of {source}"
+        for source, (reports, count) in sorted(late.items())
+    ]
+
+
+def late_doubts(annotations: Iterable[Annotation]) -> list[str]:
+    """Writes that are in no ledger, because nobody waited for them any longer."""
+    return [
+        f"{note.text} came when the ledger was closed for the audit: nobody looked for them; see "
+        "why that process was late"
+        for note in annotations
+        if note.label == LATE_WRITES
+    ]
 
 
 def ledger_doubts(

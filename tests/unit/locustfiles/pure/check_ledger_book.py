@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import signal
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ import pytest
 from locust.env import Environment
 from locust.event import Events
 
+from locustfiles.harness.audit.run_audit import RunAudit
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.ledger_book import LedgerBook
 from locustfiles.harness.load_side import LoadSide
 from locustfiles.harness.plan import RunPlan
 from locustfiles.harness.run_book import RunBook
+from results.auditor import Found
 from results.check import errors
 from results.ledger.ledger import RECORD, WritesReport
 from results.ledger.store import LedgerFile
+from results.replay import replay
 from results.run_folder import RunFolder, create_run
 from results.sample import Outcome, Sample
 from results.timeline import Header
 from results.timeline_reader import read_timeline
-from results.verdict import Verdict
+from results.verdict import Verdict, as_document
 
 
 @pytest.fixture
@@ -182,6 +186,47 @@ def test_a_run_whose_ledger_cannot_be_written_is_inconclusive(
         assert judgement.verdict is Verdict.INCONCLUSIVE
     else:
         assert len(stored(folder)) == 5
+
+
+class Telling:
+    """An auditor that finds every write; while it is asked, a worker that was stopped goes on."""
+
+    def __init__(self, book: RunBook, late: WritesReport) -> None:
+        self._book, self._late = book, late
+
+    def find(self, node: str, ids: Sequence[bytes]) -> Iterable[Found]:
+        self._book.take("writes", self._late.as_dict())
+        return [Found(id) for id in ids]
+
+
+@pytest.mark.parametrize("node", ["http://a", "http://new"])
+def test_what_comes_while_the_run_is_audited_is_told_and_not_audited(
+    folder: RunFolder, node: str
+) -> None:
+    book, side = book_of(folder), load_side(lambda kind, report: book.take(kind, report))
+    for number in range(5):
+        side.take(sample(number))
+    side.finish()
+    late = WritesReport("worker-1", 0, (node,), RECORD.pack(bytes(16), bytes(8), 0, 0, 1) * 3)
+    book.stop_clock()
+    before = len(stored(folder))
+    audit = RunAudit(folder, Telling(book, late), ()).make(None, tuple, lambda so_far: None)
+    book.close(None, {"local": side.recorder.sequence}, {"local": side.ledger.sequence})
+    judgement = book.judge(audit)
+    assert len(stored(folder)) == before == 5
+    assert as_document(replay(folder.timeline)) == as_document(judgement), "as it is verified"
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    [told] = [reason for reason in judgement.reasons if "worker-1" in reason]
+    assert "1 report(s) with 3 write(s)" in told and "closed for the audit" in told
+
+
+def test_what_comes_first_when_the_ledger_is_closed_begins_none(folder: RunFolder) -> None:
+    book = LedgerBook(folder)
+    book.close()
+    book.take(WritesReport("worker-1", 0, (), b"").as_dict())
+    book.close()
+    assert book.late == {"worker-1": (1, 0)} and book.failures == 0
+    assert not folder.ledger.exists()
 
 
 def test_what_is_no_report_is_refused_and_begins_no_ledger(folder: RunFolder) -> None:

@@ -15,6 +15,7 @@ from locustfiles.harness.run_book import RunBook
 from results.fault import FAULT_REFUSED, fault_doubts
 from results.health import USER_ERRORS
 from results.judging.abort import CHECK_ABORTED
+from results.judging.ledger_doubt import LATE_WRITES
 from results.judging.untimed import UNTIMED
 from results.note import LONGEST_TEXT, MAX_NOTES, NOTES_LEFT_OUT, RESERVED
 from results.run_folder import create_run
@@ -98,7 +99,14 @@ def test_what_is_no_note_is_refused_with_the_remedy(books: Books) -> None:
     for label in ("", "a b", "x" * 41, "a\n", "=1", wrong):
         with pytest.raises(ValueError, match="label is 1 to 40"):
             note("x", label)
-    assert {CHECK_ABORTED, LIMIT_FOUND, UNTIMED, USER_ERRORS, FAULT_REFUSED} <= RESERVED
+    assert {
+        CHECK_ABORTED,
+        LIMIT_FOUND,
+        UNTIMED,
+        USER_ERRORS,
+        FAULT_REFUSED,
+        LATE_WRITES,
+    } <= RESERVED
     for label in (*RESERVED, "worker_lost", "worker_x"):
         with pytest.raises(ValueError, match="suite's own"):
             note("x", label)

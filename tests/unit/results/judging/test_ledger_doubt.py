@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from results.judging.ledger_doubt import ledger_doubts
+from results.judging.ledger_doubt import LATE_WRITES, late_doubts, late_texts, ledger_doubts
 from results.ledger.ledger import RECORD, WritesReport
 from results.ledger.store import WRITES, LedgerFile, LedgerWriter
 from results.run_folder import RunFolder, create_run
+from results.timeline import Annotation
 
 
 def report(source: str, sequence: int, dropped: int = 0) -> WritesReport:
@@ -114,3 +115,11 @@ def test_a_ledger_that_ends_in_its_header_is_told(folder: RunFolder) -> None:
     (folder.ledger / WRITES).write_bytes(b'{"kind":"ledg')
     doubts = ledger_doubts("run-1", {"w1": 1}, LedgerFile.open(folder))
     assert any("cut off" in doubt for doubt in doubts)
+
+
+def test_reports_that_came_too_late_are_told_for_each_source() -> None:
+    texts = late_texts({"w2": (1, 0), "w1": (2, 3_000)})
+    assert texts == ["2 report(s) with 3,000 write(s) of w1", "1 report(s) with 0 write(s) of w2"]
+    notes = [Annotation(1.0, LATE_WRITES, text) for text in texts]
+    told = late_doubts([Annotation(0.5, "note", "deployed"), *notes])
+    assert [doubt.partition(" came")[0] for doubt in told] == texts
