@@ -77,8 +77,16 @@ def _is_same(one: object, other: object) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
-        return one == other or math.isclose(one, other, rel_tol=CLOSE)
+        return one == other or _is_close(one, other)
     return type(one) is type(other) and one == other
+
+
+def _is_close(one: float, other: float) -> bool:
+    try:
+        return math.isclose(one, other, rel_tol=CLOSE)
+    except OverflowError:
+        # Beyond what a float holds, which nothing is that was computed.
+        return False
 
 
 def _shown(value: object) -> str:
@@ -88,4 +96,4 @@ def _shown(value: object) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, str):
         return f'"{printable(value, _LONGEST_VALUE)}"'
-    return json.dumps(value)
+    return printable(json.dumps(value), _LONGEST_VALUE)

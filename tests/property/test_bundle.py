@@ -34,7 +34,9 @@ changes = st.one_of(
     st.tuples(st.just("cut"), st.floats(0, 1, exclude_max=True), st.just(0)),
     st.tuples(st.just("insert"), st.floats(0, 1), st.binary(min_size=1, max_size=20)),
     st.tuples(
-        st.just("number"), st.floats(0, 1), st.sampled_from([b"-1", b"1e999", b"NaN", b"9" * 30])
+        st.just("number"),
+        st.floats(0, 1),
+        st.sampled_from([b"-1", b"1e999", b"NaN", b"9" * 30, b"9" * 400]),
     ),
     st.tuples(st.just("line"), st.floats(0, 1), st.just(0)),
 )

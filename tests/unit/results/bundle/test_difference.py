@@ -31,6 +31,8 @@ def test_equal_documents_do_not_differ() -> None:
         ({"a": None}, {"a": 0}, "a"),
         ({"a": []}, {"a": {}}, "a"),
         (1.0, 1.001, "the document"),
+        ({"a": 10**400}, {"a": 1}, "a"),
+        ({"a": -(10**400)}, {"a": 0.5}, "a"),
         ([], {}, "the document"),
     ],
 )
@@ -47,6 +49,11 @@ def test_what_is_shown_of_values_is_short_and_printable() -> None:
     assert shown[1][2] == "null"
     assert shown[2][1:] == ("an object of 1 fields", "false")
     assert shown[3][1:] == ("a list of 1", "0.5")
+
+
+def test_a_number_of_thousands_of_digits_is_shown_short() -> None:
+    ((_, stated, _),) = found({"a": 10**4000}, {"a": 0.5})
+    assert stated == "1" + "0" * 58 + "…"
 
 
 def test_long_texts_are_shown_from_where_they_part() -> None:
