@@ -1,17 +1,16 @@
 """The tables of a run as CSV files: windows, endpoints, seconds and checks.
 
-For spreadsheets and other tools, in the format of RFC 4180, UTF-8. Text from elsewhere cannot
-become a formula: a cell that a spreadsheet would compute begins with an apostrophe, and control
-characters are escaped. The numbers are those of `verdict.json`. This module must not compute
-statistics.
+For spreadsheets and other tools, in the format of RFC 4180, UTF-8, every text in quotes. Text from
+elsewhere cannot become a formula: what a spreadsheet would compute is preceded by an apostrophe,
+also where it takes `;` for the end of a cell, and control characters are escaped. The numbers are
+those of `verdict.json`. This module must not compute statistics.
 """
 
 from __future__ import annotations
 
-import csv
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from io import StringIO
 
 from results.document import Document
 from results.errors import RunFolderError
@@ -26,6 +25,10 @@ Row = Sequence[Cell]
 
 _COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a formula begins, in wide forms too. Tabs and line ends are escaped before."""
+
+_COMPUTED_WITHIN = re.compile(rf"""([;|]["'\s]*)(?=[{re.escape("".join(_COMPUTED))}])""")
+"""Where a spreadsheet may begin a cell in the midst of ours: its separator depends on the country,
+and quotes that do not follow that are no quotes to it."""
 
 _WINDOW_NUMBERS = ("planned_users", "planned_starts", "achieved", "rate_per_s")
 _COUNTS = ("requests", "started", "cancelled", "error_rate", "bytes_received")
@@ -64,20 +67,22 @@ def write_csv(folder: RunFolder, verdict: Document, series: Series) -> None:
 
 def as_csv(rows: Iterable[Row]) -> str:
     """The first row holds the names."""
-    out = StringIO()
-    writer = csv.writer(out)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return out.getvalue()
+    return "".join(f"{','.join(map(_cell, row))}\r\n" for row in rows)
 
 
-def _cell(value: Cell) -> Cell:
+def _cell(value: Cell) -> str:
     """None is an empty cell. Whole numbers stay whole."""
+    if value is None:
+        return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
+        return str(int(value))
     if not isinstance(value, str):
-        return value
+        return repr(value)
     text = printable(value, None)
-    return f"'{text}" if text.startswith(_COMPUTED) and not _is_number(text) else text
+    if text.startswith(_COMPUTED) and not _is_number(text):
+        text = f"'{text}"
+    text = _COMPUTED_WITHIN.sub(r"\1'", text).replace('"', '""')
+    return f'"{text}"'
 
 
 def _is_number(text: str) -> bool:

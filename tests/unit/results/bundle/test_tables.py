@@ -76,6 +76,10 @@ def test_there_is_a_row_for_each_window_endpoint_second_and_check(tmp_path: Path
         ('say "hi"', 'say "hi"'),
         ("a\nb\0", r"a\x0ab\x00"),
         ("<b>ü", "<b>ü"),
+        ("GET /d;=HYPERLINK(1)", "GET /d;'=HYPERLINK(1)"),
+        ('GET /d;"=HYPERLINK(1)"', 'GET /d;"\'=HYPERLINK(1)"'),
+        ("a; +1;-2|@3", "a; '+1;'-2|'@3"),
+        ("GET /d;v=1", "GET /d;v=1"),
     ],
 )
 def test_text_stays_text(text: str, cell: str) -> None:
@@ -86,6 +90,15 @@ def test_text_stays_text(text: str, cell: str) -> None:
         ["", "7"],
     ]
     assert out.endswith("\r\n"), "RFC 4180"
+
+
+@pytest.mark.parametrize("text", ["GET /d;=1+1", 'GET /d;"=1+1"', "x,=1+1", '";=1+1', "=1;=1"])
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+def test_no_cell_is_a_formula_whatever_separates_the_columns(text: str, separator: str) -> None:
+    out = as_csv([("name", "n"), ("run", text, 1.5)])
+    (row,) = list(csv.reader(StringIO(out, newline=""), delimiter=separator))[1:]
+    assert not [cell for cell in row if cell.lstrip(" \"'").startswith("=") and cell[0] != "'"]
+    assert out.splitlines()[1].startswith('"run","'), "text is in quotes, whatever it is"
 
 
 def test_an_endpoint_that_is_a_formula_is_text_in_every_table(tmp_path: Path) -> None:
