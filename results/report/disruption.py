@@ -85,12 +85,17 @@ def audit_section(record: Record) -> AuditSection | None:
         _across(audit.table("by_window"), "Window", "Writes by the window in which they ended"),
         _across(audit.table("by_node"), "Node", "Writes by the node that was asked last"),
     )
+    not_made = audit.text("not_made")
+    doubts = audit.lines("doubts")
+    if not_made:
+        # The same once more, in the words of the verdict.
+        doubts = [doubt for doubt in doubts if not doubt.endswith(not_made)]
     return AuditSection(
-        audit.text("not_made"),
+        not_made,
         tuple(table for table in tables if table is not None),
         _examples(audit.table("examples")),
         tuple(audit.table("unread_nodes").texts().items()),
-        tuple(audit.lines("doubts")),
+        tuple(doubts),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from results.audit.audit import Fate
 from results.document import Document
 from results.measure import Measure, formatted
 from results.report.record import Record
@@ -104,7 +105,7 @@ def tiles(record: Record) -> tuple[Tile, ...]:
     ]
     if run.number("achieved") is not None:
         found.append(Tile("Achieved", share(run.number("achieved")).text, "of the planned starts"))
-    return (*found, *_lost(record.verdict.table("audit").table("totals")))
+    return (*found, *_lost(record.verdict.table("audit")))
 
 
 def _ms(latency: Document, name: str) -> str:
@@ -112,14 +113,27 @@ def _ms(latency: Document, name: str) -> str:
     return shown if shown == NOTHING else f"{shown} ms"
 
 
-def _lost(fates: Document) -> tuple[Tile, ...]:
-    """Nothing where no ledger was kept."""
-    if not fates:
+_LOOKED_UP = (Fate.PRESENT, Fate.LOST, Fate.ALTERED, Fate.DUPLICATED, Fate.REDELIVERED)
+"""Fates that only a read can tell; of a write that was not acknowledged nobody asks whether it is
+lost."""
+
+
+def _lost(audit: Document) -> tuple[Tile, ...]:
+    """Nothing where no write was looked up or should have been. Good is only what nothing hides."""
+    fates = audit.table("totals").numbers()
+    lost, unverified = fates.get(Fate.LOST, 0), fates.get(Fate.UNVERIFIED, 0)
+    verified = sum(fates.get(fate, 0) for fate in _LOOKED_UP)
+    if not verified and not unverified:
         return ()
-    lost = fates.number("lost") or 0
-    kept = sum(fates.numbers().values())
+    detail = f"of {verified:,.0f} verified" + (f", {unverified:,.0f} unverified" * bool(unverified))
+    is_doubtful = unverified or audit.lines("doubts")
     return (
-        Tile("Writes lost", f"{lost:,.0f}", f"of {kept:,.0f} audited", "bad" if lost else "good"),
+        Tile(
+            "Writes lost",
+            f"{lost:,.0f}" if verified else NOTHING,
+            detail,
+            "bad" if lost else "warn" if is_doubtful else "good",
+        ),
     )
 
 

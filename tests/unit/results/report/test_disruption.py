@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from results.audit.audit import Audit
+from results.audit.document import audit_document
+from results.audit.offline import not_made
 from results.report import disruption
 from results.report.record import Record
 from tests.unit.results.report.cells import by_first, cells, of
@@ -43,3 +46,16 @@ def test_a_run_without_a_ledger_has_no_audit_and_one_that_was_not_audited_says_w
     assert section.not_made == "the run was aborted"
     assert section.unread_nodes == (("n1", "timeout"),)
     assert section.tables == ()
+
+
+def test_a_run_that_was_not_audited_says_why_once() -> None:
+    audit = audit_document(
+        Audit({}, not_made="the disk is full", doubts=("2 reports are missing",)), []
+    )
+    told = disruption.audit_section(of({"audit": audit}))
+    assert told is not None
+    assert (told.not_made, told.doubts) == ("the disk is full", ("2 reports are missing",))
+    audit = audit_document(not_made("the disk is full"), [])
+    told = disruption.audit_section(of({"audit": audit}))
+    assert told is not None
+    assert (told.not_made, told.doubts) == ("the disk is full", ())

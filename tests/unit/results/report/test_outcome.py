@@ -36,6 +36,34 @@ def test_a_clean_run_has_no_tile_in_alarm() -> None:
     assert {tile.tone for tile in shown} == {"", "good"}
 
 
+def lost_tile(totals: dict[str, int], **more: object) -> tuple[str, str, str] | None:
+    run = {"name": "run", "total": {"requests": 5}}
+    audit: dict[str, object] = {"totals": totals, **more}
+    shown = outcome.tiles(of({"windows": [run], "audit": audit}))
+    return next(((t.value, t.detail, t.tone) for t in shown if t.name == "Writes lost"), None)
+
+
+def test_writes_that_nobody_could_verify_are_not_praised_as_not_lost() -> None:
+    assert lost_tile({"unverified": 204}) == ("-", "of 0 verified, 204 unverified", "warn")
+    assert lost_tile({"present": 200, "unverified": 4}) == (
+        "0",
+        "of 200 verified, 4 unverified",
+        "warn",
+    )
+    assert lost_tile({"lost": 1, "unverified": 4}) == ("1", "of 1 verified, 4 unverified", "bad")
+    assert lost_tile({"present": 9, "redelivered": 1}) == ("0", "of 10 verified", "good")
+
+
+def test_an_incomplete_ledger_keeps_the_tile_of_lost_writes_from_being_green() -> None:
+    shown = lost_tile({"present": 9}, doubts=["2 report(s) of writes never arrived"])
+    assert shown == ("0", "of 9 verified", "warn")
+
+
+def test_only_acknowledged_writes_can_be_lost() -> None:
+    assert lost_tile({"present": 5, "refused": 90, "absent": 3}) == ("0", "of 5 verified", "good")
+    assert lost_tile({"refused": 90, "stored": 1, "unread": 2}) is None
+
+
 def test_checks_have_status_value_and_unit(stormy: Record) -> None:
     rows = cells(outcome.check_table(stormy))
     assert ["✗ FAIL", "errors < 0.1%", "run", "4.289 %", "16,600"] in rows
