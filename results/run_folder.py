@@ -20,6 +20,7 @@ from pathlib import Path
 from results.errors import RunFolderError
 from results.printable import printable
 from results.redaction import redacted
+from results.regular_file import open_regular
 
 LONGEST_RUN_ID = 100
 
@@ -144,8 +145,7 @@ def open_run(runs_dir: Path, run_id: str) -> RunFolder:
 def read_json(path: Path) -> object:
     """A document. Raises RunFolderError when it is no regular file, no JSON or far too long."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(number, "rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_DOCUMENT_BYTES + 1)
         if len(data) > MAX_DOCUMENT_BYTES:
             raise ValueError(f"longer than {MAX_DOCUMENT_BYTES:,} bytes")

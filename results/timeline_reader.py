@@ -13,6 +13,7 @@ from pathlib import Path
 from results.errors import RunFolderError, TimelineError
 from results.fault import FaultLog
 from results.field import Fields
+from results.regular_file import open_regular
 from results.run_folder import validated_run_id
 from results.second import LATEST_S, SecondReport
 from results.timeline import (
@@ -40,7 +41,7 @@ def read_timeline(path: Path) -> Timeline:
     collected = _Collected()
     number = 0
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             while line := lines.readline(MAX_LINE_BYTES):
                 number += 1
                 if _is_torn(line):

@@ -6,6 +6,7 @@ this years later. This module must not ask nodes or write anything.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from typing import TypeVar
 
@@ -31,7 +32,7 @@ def audit_of(folder: RunFolder) -> Audit | None:
     if ledger is None:
         return None
     path = folder.ledger / FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return not_made(f"{path.name} is missing: the run was ended before its writes were audited")
     record = read_record(path, run_id=ledger.run_id)
     if record.not_made is not None:

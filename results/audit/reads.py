@@ -19,8 +19,8 @@ from struct import Struct
 from results.auditor import LONGEST_ORIGIN, Found
 from results.errors import AuditError
 from results.ledger.ledger import DIGEST_BYTES, ID_BYTES, NO_DIGEST
-from results.regular_file import open_regular
 from results.note import sound_text
+from results.regular_file import open_regular
 
 FILE = "reads.bin"
 VERSION = 1

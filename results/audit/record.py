@@ -13,6 +13,7 @@ from pathlib import Path
 from results.audit.reads import MAX_NODES, MAX_ORIGINS
 from results.errors import AuditError
 from results.field import Fields
+from results.regular_file import open_regular
 from results.run_folder import write_json
 
 FILE = "audit.json"
@@ -72,7 +73,7 @@ class AuditRecord:
 def read_record(path: Path, *, run_id: str) -> AuditRecord:
     """Raises AuditError that names the file; also for a record of another run."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise AuditError(f"cannot read {path}: {error.strerror}") from error

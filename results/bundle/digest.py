@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from results.errors import BundleError
 from results.printable import printable
+from results.regular_file import open_regular
 from results.run_folder import PART
 
 DIGESTS = "digests.txt"
@@ -76,11 +76,8 @@ def _is_part(name: str) -> bool:
 def digest_of(path: Path) -> str:
     """SHA-256 of a regular file, in hex. Raises BundleError."""
     try:
-        # Neither a link nor a pipe that has taken the file's place since it was found.
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(number, "rb") as file:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise BundleError(f"cannot read {printable(str(path))}: it is no regular file")
+        # A link or a pipe may have taken the file's place since it was found.
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BundleError(f"cannot read {printable(str(path))}: {error.strerror}") from error
@@ -125,8 +122,7 @@ def read_digests(path: Path) -> dict[str, str]:
 
 def _lines(path: Path) -> list[bytes]:
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(number, "rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_DIGESTS_BYTES + 1)
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error

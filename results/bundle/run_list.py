@@ -18,6 +18,7 @@ from pathlib import Path
 
 from results.errors import RunFolderError
 from results.printable import printable
+from results.regular_file import open_regular
 from results.run_folder import RunFolder, read_json
 from results.verdict import Verdict
 
@@ -195,9 +196,7 @@ def _is_ours(folder: RunFolder, manifest: Mapping[str, object]) -> bool:
     if "run_id" in manifest:
         return True
     try:
-        if folder.timeline.is_symlink() or not folder.timeline.is_file():
-            return False
-        with folder.timeline.open("rb") as file:
+        with open_regular(folder.timeline) as file:
             return file.read(len(_TIMELINE_BEGINS)) == _TIMELINE_BEGINS
     except OSError:
         return False

@@ -20,6 +20,7 @@ from typing import BinaryIO, Self, TypeVar
 from results.errors import LedgerError
 from results.field import Fields
 from results.ledger.ledger import NODE_OFFSET, RECORD, WritesReport, first_wrong
+from results.regular_file import open_regular
 from results.run_folder import RunFolder
 
 WRITES = "writes.bin"
@@ -175,8 +176,10 @@ class LedgerFile:
         path = folder.ledger
         if not path.exists():
             return None
+        if path.is_symlink():
+            raise LedgerError(f"cannot read {path}: it is a symbolic link, which is not followed")
         try:
-            with (path / WRITES).open("rb") as file:
+            with open_regular(path / WRITES) as file:
                 line = file.readline(MAX_LINE_BYTES)
                 size = os.fstat(file.fileno()).st_size
         except OSError as error:
@@ -196,7 +199,7 @@ class LedgerFile:
         """Whole records, many at a time, in the order of their arrival. Raises LedgerError."""
         path, place, left = self.path / WRITES, self._begins, self.count
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(place)
                 while left:
                     chunk = file.read(min(left, chunk_records) * RECORD.size)
@@ -239,7 +242,7 @@ def _rows(path: Path, read: Callable[[Fields], T]) -> tuple[tuple[T, ...], bool]
     """Every line, and whether the last one was cut off."""
     rows: list[T] = []
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             while line := lines.readline(MAX_LINE_BYTES):
                 if not line.endswith(b"\n"):
                     if len(line) >= MAX_LINE_BYTES:

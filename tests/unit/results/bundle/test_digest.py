@@ -116,7 +116,7 @@ def test_digests_that_are_no_file_are_refused(tmp_path: Path) -> None:
         read_digests(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(BundleError, match="empty"):
+    with pytest.raises(BundleError, match="no regular file"):
         read_digests(path)
 
 
