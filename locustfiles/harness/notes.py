@@ -8,7 +8,9 @@
 For locustfiles, shapes and whatever injects faults, in the only process, the master and workers
 alike: there is one run in a process at a time, so nobody needs to be handed anything. What a worker
 says is shipped to the master, with the time of the master's clock. Life cycle: `open_desk` when a
-run begins here, `close_desk` when it ends. This module must not know timelines or runners.
+run begins here; `settle_desk` in a worker whose part of it has ended, where faults may still heal
+while the master waits for that; `close_desk` when the run is over. This module must not know
+timelines or runners.
 """
 
 from __future__ import annotations
@@ -49,11 +51,17 @@ def open_desk(send: Send, elapsed_s: Callable[[], float]) -> None:
     _desks[:] = [_Desk(send, elapsed_s)]
 
 
-def close_desk() -> None:
-    """The run is over: whoever says more is told so. Idempotent."""
+def settle_desk() -> None:
+    """Say how many notes were left out so far, as long as somebody counts them."""
     for desk in _desks:
         if desk.left_out:
-            desk.send(LEFT_OUT, {"count": desk.left_out})
+            count, desk.left_out = desk.left_out, 0
+            desk.send(LEFT_OUT, {"count": count})
+
+
+def close_desk() -> None:
+    """The run is over: whoever says more is told so. Idempotent."""
+    settle_desk()
     _desks.clear()
 
 

@@ -347,6 +347,8 @@ class Owner:
             self.verdicts.judge(run, sent)
             self._run = None
             self._idle.set()
+            if run.roll is not None:
+                run.roll.say_over()
             if is_deserted and parsed_options(self._environment).headless:
                 # Without a shape Locust would wait for somebody to end it.
                 gevent.spawn(self._runner.quit)

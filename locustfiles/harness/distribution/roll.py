@@ -6,16 +6,20 @@ the worker has said that it is done. This module must not know books or verdicts
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
 from gevent.event import Event
+from locust.exception import RPCError
 from locust.runners import MasterRunner
 
-from locustfiles.harness.distribution.worker import FINISH
+from locustfiles.harness.distribution.worker import FINISH, OVER
 
 POLL_S = 0.5
 """A worker that is lost while it is awaited sends nothing, so look for that too."""
+
+logger = logging.getLogger(__name__)
 
 
 class WorkerRoll:
@@ -65,6 +69,13 @@ class WorkerRoll:
             self._news.wait(POLL_S)
             self._news.clear()
         return self.waiting()
+
+    def say_over(self) -> None:
+        """The run is judged. A worker that does not hear it learns it with the next run."""
+        try:
+            self._runner.send_message(OVER, {"run_id": self._run_id})
+        except RPCError as error:
+            logger.warning("the workers could not be told that the run is over: %s", error)
 
     def give_up(self) -> None:
         """End `collect` early."""

@@ -3,7 +3,8 @@
 Life cycle: made at init, where `greet` asks the master to be let in; `begin` at test_start, when
 Locust's spawn message has brought the plan; `finish` at test_stop, after the users have stopped:
 ships the rest and says how much it sent. The master asks for that with its own message, because
-Locust's quit gives workers half a second.
+Locust's quit gives workers half a second. From then until the master says that the run is over,
+after its audit, a locustfile may still say that a fault has healed.
 Every message names its run, so that none is taken for another's. This module must not know checks
 or verdicts.
 """
@@ -39,7 +40,7 @@ from locustfiles.harness.distribution.master_loss import (
 from locustfiles.harness.distribution.way_out import WayOut
 from locustfiles.harness.failure import BadConfiguration
 from locustfiles.harness.load_side import LoadSide
-from locustfiles.harness.notes import close_desk, open_desk
+from locustfiles.harness.notes import close_desk, open_desk, settle_desk
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.plan import ATTRIBUTE, RunPlan
 from locustfiles.harness.target.allowed_target import Allowance
@@ -54,6 +55,8 @@ FINISH = "foundation_finish"
 FINISHED = "foundation_finished"
 """Worker to master: {"run_id": …, "source": …, "sent": second reports, "writes": reports of
 writes, "failures": …}."""
+OVER = "foundation_over"
+"""Master to worker: the run is judged, nothing more is written of it. {"run_id": …}"""
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +97,7 @@ class Worker:
         runner.handle_message = self._handle_message  # type: ignore[method-assign]
         self.share: WorkerShare | None = None
         runner.register_message(FINISH, self._on_finish, concurrent=True)
+        runner.register_message(OVER, self._on_over)
         answer_prepare(runner, self.clock)
 
     def greet(self) -> None:
@@ -191,7 +195,7 @@ class Worker:
             if self._shipping is not None:
                 self._shipping.kill()
             load_side.finish()
-            close_desk()
+            settle_desk()
             load_side.detach(self._environment)
             self._say_finished(
                 load_side.plan.run_id, load_side.recorder.sequence, load_side.ledger.sequence
@@ -215,6 +219,7 @@ class Worker:
 
     def _end_orphan(self) -> None:
         self._runner.stop()
+        close_desk()
         # As after Locust's own stop message, or the next spawn message would start no run.
         self._runner.worker_state = STATE_INIT
 
@@ -227,6 +232,10 @@ class Worker:
         self._over = run_id
         # Fires test_stop, and so `finish`, once the users are gone.
         self._runner.stop()
+
+    def _on_over(self, environment: Environment, msg: Message, **_: Any) -> None:
+        if self._plan is not None and self._plan.run_id == msg.data["run_id"]:
+            close_desk()
 
     def _say_finished(self, run_id: str, sent: int, writes: int) -> None:
         said = {"source": self._source(), "failures": self._failures}

@@ -9,10 +9,13 @@ import gevent
 import pytest
 from locust.runners import STATE_INIT, STATE_RUNNING
 
+from locustfiles.harness import fault_healed, note
 from locustfiles.harness.distribution.beat import ANSWER, EPOCHS
-from locustfiles.harness.distribution.worker import FINISHED, Worker
+from locustfiles.harness.distribution.worker import FINISHED, OVER, REPORT, Worker
 from locustfiles.harness.http.clock import own_wall_us, shift
+from locustfiles.harness.notes import close_desk, open_desk
 from locustfiles.harness.plan import ATTRIBUTE
+from results.note import MAX_NOTES
 from tests.unit.locustfiles.pure.check_crew import worker_runner
 
 
@@ -48,6 +51,11 @@ class Master:
         listener, _ = self.runner.custom_messages[EPOCHS]
         data = {"run_id": run_id, "epochs": []}
         listener(environment=self.runner.environment, msg=SimpleNamespace(data=data))
+
+    def says_over(self, run_id: str) -> None:
+        listener, _ = self.runner.custom_messages[OVER]
+        msg = SimpleNamespace(data={"run_id": run_id})
+        listener(environment=self.runner.environment, msg=msg)
 
     def answers(self, run_id: str | None) -> None:
         now_us = own_wall_us()
@@ -100,6 +108,46 @@ def test_a_worker_ships_and_says_that_it_is_done_also_when_its_arrivals_do_not_e
         assert kind == FINISHED
         assert (data["run_id"], data["sent"], data["writes"]) == ("one", 3, 2)
     finally:
+        master.runner.greenlet.kill()
+        shift(0)
+
+
+def test_a_fault_may_heal_from_the_loads_end_until_the_master_says_that_the_run_is_over() -> None:
+    """The master waits for it, as it would for one of its own process."""
+    master = Master()
+    plan: Any = SimpleNamespace(run_id="one")
+    in_run: Any = SimpleNamespace(
+        plan=plan,
+        recorder=SimpleNamespace(sequence=0),
+        ledger=SimpleNamespace(sequence=0),
+        drain=lambda timeout_s: None,
+        finish=lambda: None,
+        detach=lambda environment: None,
+    )
+    master.worker._load_side, master.worker._plan = in_run, plan
+    said: list[tuple[str, Any]] = []
+    master.runner.send_message = lambda kind, data: said.append((kind, data))
+    open_desk(master.worker._ship, lambda: 6.0)
+    try:
+        for _ in range(MAX_NOTES + 3):
+            note("there are many of these")
+        said.clear()
+        master.worker.finish()
+        assert [data.get("report") for _, data in said] == [{"count": 3}, None]
+        fault_healed("kill-1")
+        master.says_over("another")
+        fault_healed("kill-2")
+        shipped = [(kind, data["run_id"], data["report"]) for kind, data in said[2:]]
+        assert shipped == [
+            (REPORT, "one", {"t_s": 6.0, "id": "kill-1"}),
+            (REPORT, "one", {"t_s": 6.0, "id": "kill-2"}),
+        ]
+        master.says_over("one")
+        with pytest.raises(LookupError, match="none goes on"):
+            fault_healed("kill-3")
+        assert len(said) == 4
+    finally:
+        close_desk()
         master.runner.greenlet.kill()
         shift(0)
 
