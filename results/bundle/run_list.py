@@ -12,11 +12,12 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from results.errors import RunFolderError
+from results.field import LARGEST
 from results.printable import printable
 from results.regular_file import open_regular
 from results.run_folder import RunFolder, read_json
@@ -34,6 +35,11 @@ _MARKS = ("timeline.jsonl", "manifest.json", "verdict.json", "digests.txt")
 _TIMELINE_BEGINS = b'{"kind":"header"'
 _MOST_NAMED = 5
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LEAST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_MOST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
 
 class State(StrEnum):
     """`killed`: no verdict was written, and nothing any more."""
@@ -46,7 +52,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """`began_us` is microseconds since the epoch, from the manifest, else of the oldest file.
+    """`began_us` is microseconds since the epoch, in the years 1 to 9999, from the manifest, else of
+    the oldest file.
 
     `changed_s` is when a file was written last. `is_ours` says that the folder is a run's for sure;
     `problem` is why it is broken.
@@ -69,7 +76,7 @@ class ListedRun:
 
     @property
     def began_at(self) -> datetime:
-        return datetime.fromtimestamp(self.began_us / 1e6, UTC)
+        return _EPOCH + timedelta(microseconds=self.began_us)
 
     @property
     def word(self) -> str:
@@ -121,7 +128,8 @@ def listed(folder: RunFolder, *, now_s: float) -> ListedRun:
     return ListedRun(
         folder,
         state,
-        round(oldest_s * 1e6) if began_us is None else began_us,
+        # A file may have any time.
+        min(max(round(oldest_s * 1e6), _LEAST_US), _MOST_US) if began_us is None else began_us,
         changed_s,
         size_bytes,
         _scenario(manifest),
@@ -181,7 +189,11 @@ def _began_us(manifest: Mapping[str, object]) -> int | None:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return None if moment is None or moment.tzinfo is None else round(moment.timestamp() * 1e6)
+    if moment is None or moment.tzinfo is None:
+        return None
+    began_us = (moment - _EPOCH) // _MICROSECOND
+    # In the years 1 and 9999 its zone may move it out of what there is.
+    return began_us if _LEAST_US <= began_us <= _MOST_US else None
 
 
 def _requests(verdict: Mapping[str, object]) -> int | None:
@@ -189,7 +201,7 @@ def _requests(verdict: Mapping[str, object]) -> int | None:
     first = windows[0] if isinstance(windows, list) and windows else None
     total = first.get("total") if isinstance(first, dict) else None
     count = total.get("requests") if isinstance(total, dict) else None
-    return count if isinstance(count, int) and not isinstance(count, bool) else None
+    return count if type(count) is int and 0 <= count <= LARGEST else None
 
 
 def _is_ours(folder: RunFolder, manifest: Mapping[str, object]) -> bool:

@@ -101,9 +101,19 @@ def test_a_broken_document_is_told_of_its_run_and_hides_no_other(
         {"started_at": "2026-01-31T12:00:00"},
         {"started_at": "9999-12-31T23:59:59+00:00"},
         {"started_at": "0001-01-01T00:00:00+00:00"},
+        {"started_at": "9999-12-31T23:59:59.999999+00:00"},
+        {"started_at": "9999-12-31T23:59:59-14:00"},
+        {"started_at": "0001-01-01T00:00:00+14:00"},
     ],
 )
-@pytest.mark.parametrize("windows", [None, [], [7], [{"total": 7}], [{"total": {"requests": "1"}}]])
+@pytest.mark.parametrize(
+    "windows",
+    [
+        *(None, [], [7], [{"total": 7}]),
+        *([{"total": {"requests": odd}}] for odd in ("1", True, 1.5, -1, 10**400)),
+    ],
+    ids=range(9),
+)
 def test_odd_values_are_as_if_they_were_not_there(
     tmp_path: Path, manifest: dict[str, object], windows: object
 ) -> None:
@@ -113,6 +123,17 @@ def test_odd_values_are_as_if_they_were_not_there(
     run = the_only(tmp_path)
     assert (run.state, run.requests, run.scenario) == (State.JUDGED, None, None)
     assert str(run.began_at)
+
+
+@pytest.mark.parametrize("time_s", [-(2**60), 2**60])
+def test_files_of_impossible_times_hide_no_run(tmp_path: Path, time_s: int) -> None:
+    folder = made_run(tmp_path)
+    folder.manifest.unlink()
+    for path in folder.path.rglob("*"):
+        # A file system takes what is nearest.
+        os.utime(path, (time_s, time_s))
+    run = the_only(tmp_path)
+    assert run.began_at.year != 2026 and run.verdict is Verdict.PASS
 
 
 def test_a_folder_with_a_file_of_a_runs_name_alone_is_not_ours(tmp_path: Path) -> None:
