@@ -7,14 +7,16 @@ Life cycle, in a greenlet of the process that owns the run:
 3. what was not found there, or was sent to several nodes, is asked of all others;
 4. `audit.json` is written, and the fates are counted.
 
-A node that cannot be read is asked again for a while and then given up: what only it could tell
-stays unverified. All this yields every few 10 ms, as the loop has workers to serve. This module
-must not know how a node is asked, or judge.
+A node that cannot be read is asked again for a while and then given up, and so is every node when
+the audit has reached its limit: what only they could tell stays unverified. All this yields every
+few 10 ms, as the loop has workers to serve. This module must not know how a node is asked, or
+judge.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -38,7 +40,8 @@ from results.note import sound_text
 from results.run_folder import RunFolder
 
 PATIENCE_S = 20.0
-"""A node that restarts is back in one; nobody waits longer for one that never comes back."""
+"""Of failing, over the whole audit. A node that restarts is back in one; nobody waits longer for
+one that never comes back, or that fails again with each question."""
 
 PATIENCE_ATTEMPTS = 3
 """Of a node that answers, and answers wrongly."""
@@ -47,6 +50,11 @@ RETRY_S = 0.5
 
 FIND_TIMEOUT_S = 60.0
 """For one question, whatever an auditor does."""
+
+LIMIT_S = 600.0
+LIMIT_S_PER_WRITE = 1e-4
+"""For the whole audit, of nodes that answer slowly: ten minutes, and three times what it takes to
+look up one write after another on two cores."""
 
 STEP_RECORDS = 2048
 
@@ -78,6 +86,7 @@ class _Node:
     number: int
     url: str
     asked: int = 0
+    failing_s: float = 0.0
     unread: str | None = None
 
     @property
@@ -105,6 +114,8 @@ class Auditing:
         self._origins = Origins()
         self._group = Group()
         self._asked = 0
+        self._limit_s = LIMIT_S
+        self._ends_s = math.inf
 
     def run(self, progress: Progress) -> Audit:
         """Raises AuditError, LedgerError or RunFolderError when it cannot be carried out."""
@@ -114,6 +125,8 @@ class Auditing:
                 for records in self._ledger.records(STEP_RECORDS):
                     workspace.add_writes(records)
                     gevent.sleep(TURN_S)
+                self._limit_s += LIMIT_S_PER_WRITE * workspace.writes()
+                self._ends_s = time.monotonic() + self._limit_s
                 self._group.spawn(self._tell, progress, workspace.writes())
                 self._each(lambda node: self._ask_home(node, workspace, reads))
                 self._each(lambda node: self._ask_elsewhere(node, workspace, reads))
@@ -185,16 +198,21 @@ class Auditing:
         """The records of one successful read, None once the node is given up."""
         if node.url == FURTHER_NODES:
             node.unread = "more nodes were written to than are told apart"
-        began_s, attempts = time.monotonic(), 0
+        attempts = 0
         while node.unread is None:
+            began_s = time.monotonic()
+            wait_s = min(FIND_TIMEOUT_S, self._ends_s - began_s)
+            if wait_s <= 0:
+                self._give_up(node, f"the audit had lasted {self._limit_s:,.0f} s, its limit")
+                break
             try:
-                with gevent.Timeout(FIND_TIMEOUT_S):
+                with gevent.Timeout(wait_s):
                     found = self._auditor.find(node.url, ids)
                     records = packed(node.number, ids, found, self._origins)
             except UnreadableError as error:
                 reason, passes = _said(error), error.passes
             except gevent.Timeout:
-                reason, passes = f"no answer within {FIND_TIMEOUT_S:g} s", False
+                reason, passes = f"no answer within {wait_s:.1f} s", False
             except Exception as error:
                 # The edge to an auditor of the user's own.
                 reason, passes = (
@@ -205,14 +223,19 @@ class Auditing:
                 node.asked += len(ids)
                 return records
             attempts += 1
-            is_out = time.monotonic() - began_s >= PATIENCE_S
+            node.failing_s += time.monotonic() - began_s
+            is_out = node.failing_s >= PATIENCE_S
             if is_out or (attempts >= PATIENCE_ATTEMPTS and not passes):
-                # It goes into every file and onto every screen, and may quote an answer or a URL.
-                node.unread = sound_text(reason)
-                logger.warning("%s could not be audited: %s", node.url, node.unread)
+                self._give_up(node, reason)
             else:
+                node.failing_s += RETRY_S
                 gevent.sleep(RETRY_S)
         return None
+
+    def _give_up(self, node: _Node, reason: str) -> None:
+        # It goes into every file and onto every screen, and may quote an answer or a URL.
+        node.unread = sound_text(reason)
+        logger.warning("%s could not be audited: %s", node.url, node.unread)
 
 
 def _said(error: Exception) -> str:

@@ -212,6 +212,65 @@ def test_a_node_that_restarts_is_asked_for_longer_than_one_that_answers_wrongly(
     assert audit(run_of(tmp_path / "2", 4), lies).of(node=A) == {Fate.UNVERIFIED: 2}
 
 
+class Faltering(Nodes):
+    """Node A fails twice with each question."""
+
+    failures = 0
+
+    def find(self, node: str, ids: Sequence[bytes]) -> Iterable[Found]:
+        found = super().find(node, ids)
+        if node == A and self.failures % 3 < 2:
+            self.failures += 1
+            raise UnreadableError("it restarts", passes=True)
+        self.failures += node == A
+        return found
+
+
+def test_patience_with_a_node_does_not_begin_anew_with_each_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, many = 28, 28 * 20
+    monkeypatch.setattr(auditing, "PATIENCE_S", 0.3)
+    made = audit(run_of(tmp_path / "few", few), Faltering(stored_everywhere(few)))
+    assert made.of() == {Fate.PRESENT: few}, "two questions, 0.04 s of failing"
+    nodes = Faltering(stored_everywhere(many))
+    made = audit(run_of(tmp_path / "many", many), nodes)
+    assert made.unread_nodes == {A: "it restarts"}
+    read = made.of(node=A)
+    assert read[Fate.PRESENT] and read[Fate.UNVERIFIED], "what was read until then counts"
+    assert nodes.failures < 3 * many / 2 / 7
+    assert made.of(node=B) == {Fate.PRESENT: many // 2}
+
+
+def test_an_audit_ends_at_its_limit_and_the_rest_is_unverified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "LIMIT_S", 0.4)
+    count = 2_000
+    made = audit(run_of(tmp_path, count), Slow(stored_everywhere(count)))
+    assert made.unread_nodes.keys() == {A, B}
+    assert all("its limit" in reason for reason in made.unread_nodes.values())
+    found = made.of()
+    assert found.keys() == {Fate.PRESENT, Fate.UNVERIFIED} and sum(found.values()) == count
+
+
+def test_a_question_that_is_under_way_at_the_limit_is_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "LIMIT_S", 0.2)
+    monkeypatch.setattr(auditing, "FIND_TIMEOUT_S", 60.0)
+    nodes = Failing(lambda: gevent.sleep(60), 10, stored_everywhere(4))
+    made = audit(run_of(tmp_path, 4), nodes)
+    assert made.of(node=A) == {Fate.UNVERIFIED: 2} and made.of(node=B) == {Fate.PRESENT: 2}
+    assert [node for node, _ in nodes.asked].count(A) == 1
+
+
+def test_the_limit_grows_with_the_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditing, "LIMIT_S", 0.0)
+    monkeypatch.setattr(auditing, "LIMIT_S_PER_WRITE", 1.0)
+    assert audit(run_of(tmp_path, 20), Slow(stored_everywhere(20))).of() == {Fate.PRESENT: 20}
+
+
 def test_writes_of_nodes_that_nobody_tells_apart_are_looked_for_on_all(tmp_path: Path) -> None:
     folder = run_of(tmp_path, 4, (FURTHER_NODES, B))
     made = audit(folder, Nodes({B: [Found(id_of(n)) for n in (1, 2, 3)]}))
