@@ -29,6 +29,7 @@ from results.judging.evaluation import evaluate
 from results.judging.ledger_doubt import late_doubts, ledger_doubts
 from results.judging.leftover import leftover_doubts
 from results.judging.rolling import evaluate_rolling
+from results.judging.unanswered import evaluate_unanswered
 from results.judging.untimed import untimed_doubts
 from results.ledger.store import LedgerFile
 from results.run_folder import RunFolder
@@ -124,6 +125,7 @@ def _evaluated(
 ) -> Settled:
     """Each check by what it looks at: whole windows, their seconds, or what ended the run."""
     rolled = evaluate_rolling(checks, {window.name: window for window in windows}, timeline)
+    rolled |= evaluate_unanswered(checks, stats, timeline)
     notes = timeline.annotations
     results = [
         rolled.get(check.id)

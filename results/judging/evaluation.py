@@ -6,7 +6,6 @@ a number are never a pass. This module must not know how windows are cut or what
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -129,30 +128,19 @@ def _errors(check: Check, stats: EndpointStats) -> CheckResult:
 
 
 def _rate(check: Check, stats: WindowStats) -> CheckResult:
-    """Requests that nobody answered are a rate of 0, which may fail a check and never pass one."""
     ended = stats.of(check.endpoint).ended
-    sent = _sent(check, stats) if check.bound.is_lower else 0
-    return compared(check, ended / max(1, stats.covered_s), ended or sent)
+    return compared(check, ended / max(1, stats.covered_s), ended)
 
 
 def _availability(check: Check, stats: WindowStats) -> CheckResult:
+    """Of a window in which nothing ended, `unanswered.py` tells what that means."""
     endpoint = stats.of(check.endpoint)
     if not endpoint.ended:
-        why = "no request ended though there was load"
-        return compared(check, 0.0, _sent(check, stats), why)
+        return inconclusive(check, "no request ended")
     result = compared(check, 1 - endpoint.failed / endpoint.ended, endpoint.ended)
     firm = not holds(check, 1 - endpoint.node_made_errors / endpoint.ended)
     result = replace(result, firm=firm and result.status is Status.FAIL)
     return near_its_limit(result, endpoint.ended - endpoint.failed, endpoint.ended)
-
-
-def _sent(check: Check, stats: WindowStats) -> int:
-    """How many requests should have ended where none did: those that began, else those planned."""
-    started = stats.of(check.endpoint).started
-    if started or check.endpoint is not None:
-        return started
-    arrived = stats.all_arrivals
-    return math.ceil(stats.planned_starts() or 0) + (arrived.planned if arrived else 0)
 
 
 def _latency(check: Check, stats: EndpointStats) -> CheckResult:

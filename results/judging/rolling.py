@@ -10,7 +10,8 @@ A window's seconds are gone through once, in order of time:
 
 A second in which no request ended says nothing of errors and latency: it neither holds nor breaks,
 nor does it end a breach that goes on in the next second that says something. Of a target that does
-not answer, availability and rate are 0, where requests were under way or a start was planned.
+not answer, availability and rate are 0: where requests hung and failed, or where so many were
+planned that no chance explains the silence. Then the whole silence counts, of a check `for` too.
 
 `abort.py` goes through the same seconds while the run goes on. This module must not read files or
 decide what follows.
@@ -83,6 +84,7 @@ class Rolling:
             Worst(limit) if check.over_s is not None else Breach(limit, self.length)
             for _ in range(2)
         )
+        self._silent: list[tuple[int, float | None]] = []
         self._next_s: int | None = None
         self._samples = 0
 
@@ -98,6 +100,7 @@ class Rolling:
         """A second of the window; None: nothing ended in it."""
         if second != self._next_s or any(second == span.start for span in self._seconds):
             self._sliding.clear()
+            self._settle()
             self._judge.interrupt()
             self._node_made.interrupt()
         self._next_s = second + 1
@@ -107,12 +110,31 @@ class Rolling:
         if not self._sliding.is_full:
             return
         first_s = second + 1 - (self.length if self.check.over_s is not None else 1)
-        for judge, value in (
-            (self._judge, self._sliding.value()),
-            (self._node_made, self._sliding.node_made_value()),
-        ):
+        node_made = self._sliding.node_made_value()
+        if node_made is not None:
+            self._node_made.take(Spell(first_s, second + 1, node_made))
+        self._weigh(first_s, second + 1, self._sliding.value(), part.ended)
+
+    def _weigh(self, first_s: int, end_s: int, value: float | None, ended: int) -> None:
+        """A breach may have begun before it is certain that nobody answers: the seconds of a
+        silence wait for it to be certain, or over."""
+        if self.check.for_s is not None and not ended:
+            if value is not None or self._sliding.may_be_silence:
+                self._silent.append((first_s, value))
+            if self._sliding.is_certain:
+                self._settle(0.0)
+            return
+        self._settle()
+        if value is not None:
+            self._judge.take(Spell(first_s, end_s, value))
+
+    def _settle(self, silent: float | None = None) -> None:
+        """`silent` is the value of seconds that have none of their own; None: they stay out."""
+        for second, told in self._silent:
+            value = silent if told is None else told
             if value is not None:
-                judge.take(Spell(first_s, second + 1, value))
+                self._judge.take(Spell(second, second + 1, value))
+        self._silent.clear()
 
     @property
     def found(self) -> Spell | None:
@@ -124,6 +146,7 @@ class Rolling:
         return self._judge.fails
 
     def result(self) -> CheckResult:
+        self._settle()
         check, found = self.check, self._judge.found
         if max(map(len, self._seconds), default=0) < self.length:
             return inconclusive(
@@ -131,7 +154,8 @@ class Rolling:
                 f"window {check.window} is shorter than {self.length} s, so that nothing can be "
                 f"said of {self.length} s on end",
             )
-        if found is None or not math.isfinite(check.limit):
+        has_seen = self._samples > 0 or self.fails
+        if found is None or not has_seen or not math.isfinite(check.limit):
             return inconclusive(check, self._why_nothing())
         status = Status.FAIL if self.fails else Status.PASS
         where = f" of {check.endpoint}" if check.endpoint else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from results.criterion import Check
 from results.histogram import Histogram
 from results.judging.demand import Demand
+from results.judging.silence import Silence
 from results.judging.tally import NOTHING, Part, Tally
 from results.measure import Measure
 
@@ -20,8 +21,9 @@ from results.measure import Measure
 class _Second:
     part: Part
     latencies: Histogram | None
-    planned: float
-    is_under_way: bool
+    is_planned: bool
+    is_failing: bool
+    is_served: bool
 
 
 class Sliding:
@@ -38,8 +40,8 @@ class Sliding:
         self._seconds: deque[_Second] = deque()
         self._latencies = Histogram()
         self._max_us = 0
-        self._planned = 0.0
-        self._pushed = self._under_way = 0
+        self._silence = Silence()
+        self._pushed = self._planned = self._failing = self._served = self._under_way = 0
         self._ended = self._failed = self._node_made = self._timed = self._sum_us = 0
 
     @property
@@ -56,7 +58,10 @@ class Sliding:
             latencies = tally.latencies(check.endpoint, check.series)
         if self.is_full:
             self._drop()
-        self._take(_Second(part, latencies, demand.planned, demand.is_under_way))
+        self._silence.take(part.ended, demand)
+        is_planned = demand.planned_starts > 0 or demand.planned_arrivals > 0
+        flags = is_planned, demand.is_failing, demand.is_served
+        self._take(_Second(part, latencies, *flags))
         return part
 
     @property
@@ -90,8 +95,10 @@ class Sliding:
         self._node_made += times * part.node_made
         self._timed += times * part.timed
         self._sum_us += times * part.sum_us
-        self._planned += times * second.planned
-        self._under_way += times * second.is_under_way
+        self._planned += times * second.is_planned
+        self._failing += times * second.is_failing
+        self._served += times * second.is_served
+        self._under_way += times * (second.is_failing or second.is_served)
 
     def value(self) -> float | None:
         """In the unit of the check's limit; None where the seconds say nothing."""
@@ -103,9 +110,9 @@ class Sliding:
             case Measure.AVAILABILITY:
                 if self._ended:
                     return 1 - self._failed / self._ended
-                return 0.0 if self._had_load else None
+                return 0.0 if self._is_down else None
             case Measure.RATE:
-                return self._ended / self._pushed if self._ended or self._had_load else None
+                return self._ended / self._pushed if self._ended or self._is_asked else None
             case Measure.LATENCY | Measure.MEAN_LATENCY:
                 return self._latency_ms()
             case other:
@@ -126,9 +133,25 @@ class Sliding:
                 return None
 
     @property
-    def _had_load(self) -> bool:
-        # Shares of starts are added up and taken away again: 1 must not be missed by a hair.
-        return self._under_way > 0 or self._planned >= 1 - 1e-6
+    def is_certain(self) -> bool:
+        """Whether nothing ended, for so long that no chance explains it."""
+        return not self._ended and self._silence.is_certain and self._planned > 0
+
+    @property
+    def may_be_silence(self) -> bool:
+        """Whether nothing ended, and a silence that goes on will count these seconds."""
+        is_answered = self._check.measure is Measure.AVAILABILITY and self._served > 0
+        return not self._ended and self._planned > 0 and not is_answered
+
+    @property
+    def _is_down(self) -> bool:
+        """Where nothing ended: whoever is served late is served, which latencies tell."""
+        return not self._served and (self._failing > 0 or self.is_certain)
+
+    @property
+    def _is_asked(self) -> bool:
+        """Where nothing ended: one that happens to end in the next second was no load."""
+        return self._under_way == self._pushed > 0 or self.is_certain
 
     def _latency_ms(self) -> float | None:
         if not self._timed:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from results.check import Check, availability, error_rate, errors, latency, mean_latency, rate
 from results.judging.check_result import CheckResult, Status, holds
 from results.judging.rolling import evaluate_rolling
+from results.judging.silence import CERTAIN_STARTS
 from results.judging.sliding import Sliding
 from results.judging.spell import Breach, Spell
 from results.measure import Measure, Series
@@ -43,7 +44,7 @@ def samples(draw: st.DrawFn) -> Sample:
         end_us=end_us,
         outcome=draw(st.sampled_from([Outcome.OK, Outcome.OK, *FAILED])),
         status=0,
-        bytes_received=0,
+        bytes_received=draw(st.sampled_from([0, 1])),
         emulated_us=draw(st.integers(0, 1_000_000)),
         write_id=None,
         node="n",
@@ -88,19 +89,19 @@ def windows(draw: st.DrawFn) -> Window:
 def plans(draw: st.DrawFn) -> Plan | None:
     if draw(st.booleans()):
         return None
-    users = draw(st.lists(st.integers(0, 2), min_size=18, max_size=18))
+    users = draw(st.lists(st.sampled_from([0, 2, 2, 7, 40]), min_size=18, max_size=18))
     return Plan(
         18.0,
         (PlannedPhase("one", 0, 18),),
         tuple(users),
         tuple(map(float, users)),
-        draw(st.sampled_from([None, 0.5, 4.0])),
+        draw(st.sampled_from([None, 0.5, 1.0, 4.0])),
         draw(st.sampled_from([None, "a"])),
     )
 
 
 class Reference:
-    """One check, by the samples."""
+    """One check, by the samples. Their number of bytes says which source sent them."""
 
     def __init__(
         self, check: Check, window: Window, plan: Plan | None, sent: Sequence[Sample]
@@ -114,15 +115,24 @@ class Reference:
         ]
         self.spans = [list(span) for span in window.seconds()]
         self.length = int(check.over_s or check.for_s or 0)
+        self.hung = self.fates()
 
     def value(self, seconds: Sequence[int]) -> float | None:
         check, failed = self.check, self.failed
         ended = [one for one in self.sent if one.end_us // 1_000_000 in seconds]
         bad = sum(one.outcome in failed for one in ended)
+        told = [self.hung.get(second, set()) for second in seconds]
+        if not ended and check.measure in (Measure.RATE, Measure.AVAILABILITY):
+            if failed is not FAILED:
+                return None
+            is_certain = self.is_certain(seconds, whole=check.for_s is not None)
+            if check.measure is Measure.RATE:
+                return 0.0 if all(told) or is_certain else None
+            is_served = any(False in one for one in told)
+            is_failing = any(True in one for one in told)
+            return 0.0 if not is_served and (is_failing or is_certain) else None
         if check.measure is Measure.RATE:
-            return len(ended) / len(seconds) if ended or self.had_load(seconds) else None
-        if check.measure is Measure.AVAILABILITY and not ended:
-            return 0.0 if failed is FAILED and self.had_load(seconds) else None
+            return len(ended) / len(seconds)
         if not ended:
             return None
         match check.measure:
@@ -149,19 +159,51 @@ class Reference:
         quantile = self.check.quantile
         return series.mean_ms if quantile is None else series.quantile_ms(quantile)
 
-    def had_load(self, seconds: Sequence[int]) -> bool:
-        under_way = any(
-            one.start_us // 1_000_000 <= second < one.end_us // 1_000_000
-            for one in self.sent
-            for second in seconds
-        )
+    def fates(self) -> dict[int, set[bool]]:
+        """Of each second: whether requests that were under way in it failed afterwards.
+
+        Of what one source tells of an endpoint's second, timeouts count as those that began first.
+        """
+        groups: dict[tuple[int, str, int], list[Sample]] = {}
+        for one in self.sent:
+            source = one.bytes_received
+            groups.setdefault((source, one.name, one.end_us // 10**6), []).append(one)
+        found: dict[int, set[bool]] = {}
+        for (_, _, end_s), group in groups.items():
+            timeouts = sum(one.outcome is Outcome.TIMEOUT for one in group)
+            all_failed = all(one.outcome in FAILED for one in group)
+            begun = sorted(one.start_us // 10**6 for one in group)
+            for nth, first_s in enumerate(begun):
+                for second in range(first_s, end_s):
+                    found.setdefault(second, set()).add(nth < timeouts or all_failed)
+        return found
+
+    def is_certain(self, seconds: Sequence[int], *, whole: bool = False) -> bool:
+        """Whether enough was planned of the silence that these seconds end, or belong to."""
         plan = self.plan
         if plan is None or self.check.endpoint not in (None, plan.endpoint):
-            return under_way
-        users = [plan.user_seconds[s] for s in seconds if 0 <= s < len(plan.user_seconds)]
-        cycle_s = plan.mean_cycle_s
-        starts = sum(users) / cycle_s if cycle_s else sum(one >= 1 for one in users)
-        return under_way or starts >= 1
+            return False
+        planned = {
+            s: user_s / plan.mean_cycle_s
+            for s, user_s in enumerate(plan.user_seconds)
+            if plan.mean_cycle_s and user_s
+        }
+        if not any(s in planned for s in seconds):
+            return False
+        span = next(span for span in self.spans if seconds[0] in span)
+        busy = {one.end_us // 10**6 for one in self.sent}
+        first = last = seconds[-1]
+        while first - 1 in span and first - 1 not in busy:
+            first -= 1
+        while whole and last + 1 in span and last + 1 not in busy:
+            last += 1
+        # One that is certain stays so: of a whole silence, any of its planned seconds may tell.
+        ends = [s for s in range(seconds[-1], last + 1) if s in planned]
+        return any(
+            sum(planned.get(s, 0) for s in range(first, end)) >= CERTAIN_STARTS
+            and sum(s in planned for s in range(first, end + 1)) >= 2 * (plan.mean_cycle_s or 0)
+            for end in ends
+        )
 
     def worse(self, value: float) -> float:
         return -value if self.check.bound.is_lower else value
@@ -221,7 +263,8 @@ def rolled(
     sent: Sequence[Sample],
     order: Callable[[list[SecondReport]], None] = lambda _: None,
 ) -> CheckResult:
-    made = [*reports(sent[::2], "w1"), *reports(sent[1::2], "w2")]
+    of = {source: [one for one in sent if one.bytes_received == source] for source in (0, 1)}
+    made = [*reports(of[0], "w1"), *reports(of[1], "w2")]
     order(made)
     timeline = Timeline(Header("r", "s", 0), plan, reports=tuple(made))
     return evaluate_rolling([check], {"w": window}, timeline)[check.id]
@@ -281,3 +324,17 @@ def test_the_reference_finds_a_breach_that_an_empty_second_ends(
 
     monkeypatch.setattr(Breach, "take", forgetful)
     assert rolled(check, window, None, sent).status is not Status.FAIL
+
+
+@pytest.mark.parametrize("check", [replace(rate(above=1, window="w"), for_s=3.0)])
+def test_the_reference_finds_a_silence_that_counts_too_late(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: at 10/s it is certain in its fourth second, and all of it counts."""
+    sent = [_at(s, Outcome.OK) for s in (0, 1, 6, 7) for _ in range(9)]
+    plan = Plan(9.0, (PlannedPhase("one", 0, 9),), (10,) * 9, (10.0,) * 9, 1.0)
+    window = interval("w", 0, 8)
+    assert Reference(check, window, plan, sent).answer() == (Status.FAIL, 0)
+    assert rolled(check, window, plan, sent).status is Status.FAIL
+    monkeypatch.setattr(Sliding, "may_be_silence", False)
+    assert rolled(check, window, plan, sent).status is Status.PASS

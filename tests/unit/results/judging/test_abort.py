@@ -157,10 +157,13 @@ def test_any_interval_that_breaks_ends_the_run() -> None:
 
 def test_a_target_that_never_answers_has_no_availability() -> None:
     check = replace(availability(above=0.9), abort_after_s=0.0)
-    assert min(stepped(of(check), [], 6)) == 4, "three seconds are allowed for reports"
-    assert stepped(of(check, plan=None), [], 6) == [], "nobody knows whether there was load"
+    found = min(stepped(of(check), [], 9))
+    assert found == 7, "certain in the fourth second, and three are allowed for reports"
+    assert stepped(of(check, plan=None), [], 9) == [], "nobody knows whether there was load"
+    unknown = replace(PLAN, mean_cycle_s=None)
+    assert stepped(of(check, plan=unknown), [], 9) == [], "nor how often users ask"
     of_one = replace(availability(above=0.9, endpoint="GET /a"), abort_after_s=0.0)
-    assert stepped(of(of_one), [], 6) == [], "the plan says nothing of one endpoint"
+    assert stepped(of(of_one), [], 9) == [], "the plan says nothing of one endpoint"
 
 
 def test_a_rate_over_some_seconds_is_asked_only_while_the_plan_lasts() -> None:

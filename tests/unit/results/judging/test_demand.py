@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from results.judging.demand import Demand
+from results.sample import Outcome, Sample
 from results.timeline import Plan
 from tests.unit.results.builder import PLAN, reports, request
 
@@ -15,7 +16,8 @@ def under_way(demand: Demand, seconds: range) -> list[int]:
     found = []
     for second in seconds:
         demand.advance(second)
-        if demand.is_under_way:
+        assert not demand.is_failing
+        if demand.is_served:
             found.append(second)
     return found
 
@@ -52,10 +54,37 @@ def test_a_request_that_claims_to_have_begun_before_time_costs_nothing() -> None
     assert under_way(demand, range(9)) == [0, 1, 2, 3, 4]
 
 
+def seen(*samples: Sample) -> tuple[bool, bool]:
+    """Of second 2: whether what was under way failed, and whether it was served."""
+    demand = Demand(None, None)
+    for report in reports(samples):
+        demand.note(report)
+    demand.advance(2)
+    return demand.is_failing, demand.is_served
+
+
+def hung(outcome: Outcome, start_s: float = 1.0) -> Sample:
+    """Until second 5."""
+    return request(start_s, (5.5 - start_s) * 1000, outcome=outcome)
+
+
+def test_what_became_of_those_that_were_under_way_is_told() -> None:
+    assert seen(hung(Outcome.OK)) == (False, True)
+    assert seen(hung(Outcome.TIMEOUT)) == (True, False)
+    assert seen(hung(Outcome.CANCELLED)) == (True, False)
+    assert seen(hung(Outcome.RESET), hung(Outcome.RESET)) == (True, False)
+    assert seen(hung(Outcome.OK), hung(Outcome.TIMEOUT)) == (True, True)
+
+
+def test_timeouts_began_first_and_of_other_failures_nobody_knows() -> None:
+    assert seen(hung(Outcome.TIMEOUT), request(5.1)) == (True, False)
+    assert seen(hung(Outcome.RESET), request(5.1)) == (False, True)
+
+
 def planned(plan: Plan | None, selection: str | None, second: int) -> float:
     demand = Demand(plan, selection)
     demand.advance(second)
-    return demand.planned
+    return demand.planned_starts + demand.planned_arrivals
 
 
 @pytest.mark.parametrize(("second", "starts"), [(-1, 0), (0, 4), (2, 20), (5, 4), (6, 0)])
@@ -64,9 +93,8 @@ def test_a_plan_expects_its_users_over_their_cycle(second: int, starts: float) -
     assert planned(None, None, second) == 0
 
 
-def test_users_without_a_cycle_count_as_one() -> None:
-    assert planned(replace(PLAN, mean_cycle_s=None), None, 2) == 1
-    assert planned(replace(PLAN, mean_cycle_s=None, user_seconds=(0.4,)), None, 0) == 0
+def test_of_users_without_a_cycle_nothing_is_expected() -> None:
+    assert planned(replace(PLAN, mean_cycle_s=None), None, 2) == 0
 
 
 def test_arrivals_are_planned_of_all_endpoints_together() -> None:

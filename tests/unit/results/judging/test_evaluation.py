@@ -105,20 +105,6 @@ def test_nothing_seen_is_never_a_pass(text: str) -> None:
     assert (result.value, result.firm) == (None, False)
 
 
-def test_a_target_that_answers_nothing_has_no_availability_and_no_rate() -> None:
-    """Planned load, and requests under way, are samples: silence is no lack of data."""
-    for text in ("availability > 50%", "rate > 1/s", "availability > 50% in phase:burst"):
-        result = result_of(text, [])
-        assert (result.status, result.value) == (Status.FAIL, 0.0), result.reason
-    hung = [request(1.0, 9_000, outcome=Outcome.CANCELLED) for _ in range(5)]
-    result = result_of("availability > 50% of GET /a in phase:steady#1", hung)
-    assert (result.status, result.value, result.samples) == (Status.FAIL, 0.0, 5)
-    assert "no request ended though there was load" in result.reason
-    assert result_of("rate < 5/s", []).status is Status.INCONCLUSIVE
-    without = timeline([], plan=None)
-    assert of(check("availability > 50%"), without).status is Status.INCONCLUSIVE
-
-
 @pytest.mark.parametrize(("outcome", "firm"), [(Outcome.HTTP_5XX, True), (Outcome.TIMEOUT, False)])
 def test_availability_that_the_nodes_own_answers_cost_is_firm(outcome: Outcome, firm: bool) -> None:
     result = result_of("availability > 90%", [*GOOD, *(request(3, outcome=outcome),) * 20])
@@ -187,13 +173,24 @@ def test_an_unverified_write_keeps_lost_from_passing_where_it_could_matter() -> 
     )
     result = result_of("lost == 0", audit=doubtful)
     assert result.status is Status.INCONCLUSIVE
-    assert "2 of them could not be verified" in result.reason
+    assert "2 more cannot be ruled out, as not every read succeeded" in result.reason
     assert f"{B}: it answered 500" in result.reason
     assert result_of("lost == 0 in phase:steady#1", audit=doubtful).status is Status.PASS
     assert result_of("lost <= 2", audit=doubtful).status is Status.PASS
     assert result_of("lost <= 1", audit=doubtful).status is Status.INCONCLUSIVE
-    assert result_of("phantom == 0", audit=doubtful).status is Status.INCONCLUSIVE
+    assert result_of("phantom == 0", audit=doubtful).status is Status.PASS, "none was refused"
     assert result_of("unverified == 0", audit=doubtful).status is Status.FAIL
+
+
+@pytest.mark.parametrize("measure", ["altered", "duplicated", "phantom"])
+def test_what_an_unread_node_may_hide_keeps_its_check_from_passing(measure: str) -> None:
+    hidden = {Place(B, 3): {Fate(measure): 2}}
+    doubtful = replace(audit({(A, 0): {Fate.PRESENT: 9}, (B, 3): {Fate.PRESENT: 2}}), unseen=hidden)
+    for other in OF_FATES:
+        expected = Status.INCONCLUSIVE if other == measure else Status.PASS
+        assert result_of(f"{other} == 0", audit=doubtful).status is expected
+    assert result_of(f"{measure} == 0 in phase:steady#1", audit=doubtful).status is Status.PASS
+    assert result_of(f"{measure} <= 2", audit=doubtful).status is Status.PASS
 
 
 def test_an_audit_that_was_not_made_says_why() -> None:
@@ -212,7 +209,7 @@ def test_a_window_without_writes_shows_nothing() -> None:
 
 
 def impact(fault: Fault, detect_s: float | None, recover_s: float | None) -> Impact:
-    return Impact(fault, detect_s, recover_s, None, None)
+    return Impact(fault, detect_s, recover_s, None, None, detect_s, recover_s)
 
 
 BOTH = (impact(KILL, 1.0, 3.0), impact(PAUSE, 2.0, 8.0))
@@ -261,6 +258,37 @@ def test_a_fault_that_broke_nothing_had_nothing_to_detect() -> None:
     result = result_of("detection < 5s", impacts=both, faults=(KILL, PAUSE))
     assert (result.status, result.value, result.samples) == (Status.PASS, 2.0, 1)
     assert "that of pause-1; kill-1 broke no check" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("least_s", "most_s", "status"),
+    [
+        (0.0, None, Status.INCONCLUSIVE),
+        (5.0, None, Status.FAIL),
+        (0.0, 4.9, Status.PASS),
+        (4.0, 9.0, Status.INCONCLUSIVE),
+        (5.0, 9.0, Status.FAIL),
+        (3.0, 3.0, Status.PASS),
+        (8.0, 8.0, Status.FAIL),
+    ],
+)
+def test_a_recovery_that_nobody_looked_at_is_judged_by_what_it_was_at_the_least_and_at_the_most(
+    least_s: float, most_s: float | None, status: Status
+) -> None:
+    unseen = replace(impact(PAUSE, None, most_s), recover_least_s=least_s)
+    for both in ((unseen, impact(KILL, 1.0, 2.0)), (impact(KILL, 1.0, 2.0), unseen)):
+        result = result_of("recovery < 5s", impacts=both, faults=(KILL, PAUSE))
+        assert result.status is status, result.reason
+        assert "pause-1" in result.reason or least_s == 0.0
+
+
+def test_a_detection_that_may_have_been_sooner_than_it_was_seen_is_no_failure() -> None:
+    late = replace(impact(KILL, 9.0, 0.0), detect_least_s=1.0)
+    result = result_of("detection < 5s", impacts=[late], faults=(KILL,))
+    assert result.status is Status.INCONCLUSIVE
+    assert "no check says how the target was from 1 s to 9 s after its beginning" in result.reason
+    result = result_of("detection < 10s", impacts=[late], faults=(KILL,))
+    assert (result.status, result.value) == (Status.PASS, 9.0)
 
 
 def test_no_fault_of_the_window_is_not_a_pass() -> None:

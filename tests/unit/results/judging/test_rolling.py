@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from results.judging.check_result import CheckResult, Status
 from results.judging.rolling import LONGEST_WINDOW_S, evaluate_rolling, why_too_short
 from results.replay import judge_timeline
 from results.sample import Outcome, Sample
-from results.timeline import Plan
+from results.timeline import Plan, PlannedPhase
 from results.verdict import Verdict
 from results.windows import RUN, Window, interval, phase_windows
 from tests.unit.results.builder import PLAN, planned_requests, request, timeline
@@ -128,16 +129,81 @@ def test_an_interval_does_not_reach_over_the_gap_between_two_occurrences() -> No
     assert whole.value == 4, "the control"
 
 
-def test_a_frozen_target_has_no_availability_while_requests_were_under_way() -> None:
-    frozen = [*sent([0, 1]), request(2.0, 5500), *sent([8, 9])]
+def test_a_frozen_target_has_no_availability_while_requests_hung_that_failed() -> None:
+    hung = request(2.0, 5500, outcome=Outcome.TIMEOUT)
     check = replace(availability(above=0.9), over_s=3.0)
-    result = rolled(check, frozen)
+    result = rolled(check, [*sent([0, 1]), hung, *sent([8, 9])])
     assert (result.status, result.value) == (Status.FAIL, 0.0)
     assert "from 2 to 5 s" in result.reason
     quiet = rolled(check, [*sent([0, 1]), *sent([8, 9])])
     assert quiet.status is Status.PASS, "nobody asked"
-    planned = rolled(check, [*sent([0, 1]), *sent([5])], interval("phase:one", 0, 6), PLAN)
-    assert planned.value == 0.0, "somebody was to ask"
+
+
+def test_requests_that_take_long_and_succeed_are_available() -> None:
+    slow = [request(second + 0.5, 15_000) for second in range(60)]
+    plan = constant_plan(60, users=40, mean_cycle_s=1.0)
+    for check in (availability(above=0.99), replace(availability(above=0.99), for_s=5.0)):
+        check = check if check.for_s else replace(check, over_s=10.0)
+        result = rolled(check, slow, interval("phase:one", 0, 60), plan)
+        assert (result.status, result.value) == (Status.PASS, 1.0)
+    served_later = interval("phase:one", 2, 14)
+    result = rolled(replace(availability(above=0.99), over_s=10.0), slow, served_later, plan)
+    assert result.status is Status.INCONCLUSIVE, "nothing ended in it"
+
+
+def constant_plan(duration_s: int, *, users: float, mean_cycle_s: float | None) -> Plan:
+    phases = (PlannedPhase("one", 0, duration_s),)
+    users_of = (round(users),) * duration_s
+    return Plan(float(duration_s), phases, users_of, (users,) * duration_s, mean_cycle_s)
+
+
+@pytest.mark.parametrize("per_10_s", [2.5, 5.0, 7.5, 15.0])
+@pytest.mark.parametrize("cycle_s", [None, 4.0])
+def test_pauses_by_chance_are_no_outage(per_10_s: float, cycle_s: float | None) -> None:
+    """Five minutes of requests that come by chance and are all answered; and a dead target."""
+    users = per_10_s / 10 * (cycle_s or 4.0)
+    plan = constant_plan(300, users=users, mean_cycle_s=cycle_s)
+    window = interval(RUN, 0, 300)
+    asked = [
+        replace(availability(above=0.99), over_s=10.0),
+        replace(availability(above=0.99), for_s=2.0),
+        replace(rate(above=0.01), for_s=30.0),
+    ]
+    for seed in range(10):
+        chance, now_s, samples = random.Random(seed), 0.0, []
+        while (now_s := now_s + chance.expovariate(per_10_s / 10)) < 299:
+            samples.append(request(now_s, 30))
+        for check in asked:
+            result = rolled(check, samples, window, plan)
+            assert result.status is Status.PASS, (seed, result.reason)
+    for check in asked if cycle_s else ():
+        dead = rolled(check, [s for s in samples if s.end_us < 100e6], window, plan)
+        assert (dead.status, dead.value) == (Status.FAIL, 0.0)
+
+
+def test_users_that_wait_in_step_have_pauses_and_no_outage() -> None:
+    """Two users, a request each every six seconds, all of them answered."""
+    samples = [request(second + n / 2) for second in (0, 6, 12) for n in range(2)]
+    for cycle_s in (None, 6.0):
+        plan = constant_plan(18, users=2, mean_cycle_s=cycle_s)
+        for check in (availability(above=0.9), rate(above=0.1)):
+            result = rolled(replace(check, over_s=3.0), samples, interval(RUN, 0, 18), plan)
+            assert result.status is Status.PASS, result.reason
+
+
+@pytest.mark.parametrize("load", ["users", "arrivals"])
+def test_a_silence_counts_from_its_beginning_once_it_is_certain(load: str) -> None:
+    """At 10/s it is certain in its fourth second."""
+    plan = constant_plan(20, users=10, mean_cycle_s=1.0)
+    if load == "arrivals":
+        plan = replace(plan, mean_cycle_s=None, arrivals={"Buyer": (10,) * 20})
+    check = replace(availability(above=0.9), for_s=5.0)
+    window = interval(RUN, 0, 20)
+    for silent_s, status in ((4, Status.PASS), (5, Status.FAIL)):
+        fine = [s for s in range(20) if not 4 <= s < 4 + silent_s]
+        assert rolled(check, sent(fine), window, plan).status is status
+    brief = constant_plan(20, users=4, mean_cycle_s=1.0)
+    assert rolled(check, sent([0, 1, 2, 3, 9]), interval(RUN, 0, 10), brief).status is Status.PASS
 
 
 def test_the_rate_of_a_run_is_asked_while_the_plan_lasts() -> None:

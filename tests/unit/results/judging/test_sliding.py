@@ -75,16 +75,23 @@ def test_errors_are_a_share_or_a_number() -> None:
 
 def test_a_rate_is_of_the_seconds_that_there_were() -> None:
     assert values(rate(above=1), 2, second_of(1, 1), None, None, None) == [2, 1, None, None]
-    assert values(rate(above=1), 2, None, None, plan=PLAN) == [0, 0]
     assert values(rate(above=1), None, second_of(1, 1), None, None, None)[-1] == 0.5
 
 
-def test_shares_of_a_planned_start_add_up_to_one() -> None:
-    """Ten tenths are 0.9999999999999999."""
-    plan = replace(PLAN, user_seconds=(0.1,) * 20, mean_cycle_s=1.0)
-    check = availability(above=0.5)
-    assert values(check, 10, *[None] * 9, plan=plan)[-1] is None
-    assert values(check, 10, *[None] * 15, plan=plan)[-6:] == [0.0] * 6
+def test_what_is_planned_counts_when_no_chance_explains_the_silence() -> None:
+    """PLAN has 4, 4 and 20 starts in its first seconds; those of the latest may end after it."""
+    assert values(rate(above=1), 2, *[None] * 6, plan=PLAN) == [None, None, None, 0, 0, 0]
+    assert values(availability(above=0.5), None, *[None] * 5, plan=PLAN)[-2:] == [0, 0]
+    ended = [None, None, None, second_of(1), None, None]
+    assert values(availability(above=0.5), 2, *ended, plan=PLAN) == [None] * 3 + [1, 1, None]
+    arriving = replace(PLAN, mean_cycle_s=None, arrivals={"Buyer": (24, 1, 1)})
+    assert values(rate(above=1), 1, *[None] * 4, plan=arriving) == [None, None, 0, None]
+
+
+def test_users_that_wait_in_step_make_pauses_of_nearly_a_cycle() -> None:
+    plan = replace(PLAN, user_seconds=(100.0,) * 20, mean_cycle_s=6.0)
+    found = values(availability(above=0.5), 2, second_of(1), *[None] * 13, plan=plan)
+    assert found == [1, 1, *[None] * 10, 0, 0]
 
 
 def test_nothing_is_left_when_it_is_cleared() -> None:
