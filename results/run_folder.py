@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -143,18 +144,41 @@ def open_run(runs_dir: Path, run_id: str) -> RunFolder:
 
 
 def read_json(path: Path) -> object:
-    """A document. Raises RunFolderError when it is no regular file, no JSON or far too long."""
+    """A document. Raises RunFolderError when it is no regular file, no JSON or far too long, or
+    has a field twice."""
     try:
-        with open_regular(path) as file:
-            data = file.read(MAX_DOCUMENT_BYTES + 1)
-        if len(data) > MAX_DOCUMENT_BYTES:
-            raise ValueError(f"longer than {MAX_DOCUMENT_BYTES:,} bytes")
-        document: object = json.loads(data)
-    except OSError as error:
-        raise RunFolderError(f"cannot read {path}: {error.strerror}") from error
+        document: object = json.loads(_content(path), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"cannot read {path} as JSON: {printable(str(error))}") from error
     return document
+
+
+def read_text(path: Path) -> str:
+    """In UTF-8. Raises RunFolderError when it is no regular file, no text or far too long."""
+    try:
+        return _content(path).decode()
+    except ValueError as error:
+        raise RunFolderError(f"cannot read {path} as text: {printable(str(error))}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            data = file.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as error:
+        raise RunFolderError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise ValueError(f"longer than {MAX_DOCUMENT_BYTES:,} bytes")
+    return data
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        # One reader would see the first, another the last.
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the field {twice[:100]!r} is there twice")
+    return found
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:

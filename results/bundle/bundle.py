@@ -1,9 +1,9 @@
 """Seals a run's folder, and verifies a sealed one.
 
 Sealed is a folder whose `digests.txt` names every file with its SHA-256. Verified is one whose
-files are those, and whose `verdict.json` is what the timeline and the ledger give when the verdict
-is computed again. Digests are no signature: they show damage and careless changes, not a forger who
-seals anew. This module must not write anything but `digests.txt`.
+files are those, and whose `verdict.json` and `junit.xml` are what the timeline and the ledger give
+when the verdict is computed again. Digests are no signature: they show damage and careless
+changes, not a forger who seals anew. This module must not write anything but `digests.txt`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from results.bundle.difference import Difference, differences
+from results.bundle.difference import differences
 from results.bundle.digest import DIGESTS, Found, as_text, digest_of, files_below, read_digests
+from results.bundle.junit import junit
 from results.errors import BundleError, ResultsError, RunFolderError
 from results.printable import printable
-from results.replay import replay
-from results.run_folder import RunFolder, read_json, write_bytes
+from results.replay import judge_run
+from results.run_folder import RunFolder, read_json, read_text, write_bytes
+from results.timeline_reader import read_timeline
 from results.verdict import Judgement, as_document
 
 LOGS = "logs"
@@ -144,6 +146,9 @@ def _not_listed(listed: dict[str, str], found: Found) -> tuple[list[str], list[s
             )
         else:
             problems.append(f"{printable(name)}: is not listed in {DIGESTS}, so it came later")
+    notes += [
+        f"{printable(name)} is what a write that was cut off has left" for name in found.parts
+    ]
     return notes, problems
 
 
@@ -162,23 +167,32 @@ def _verdict_again(folder: RunFolder, found: Found) -> _Again:
         what = f"{printable(strange[0])} is {found.strange[strange[0]]}"
         return _Again(None, (f"the verdict is not computed again, since {what}",))
     try:
-        judgement = replay(folder.timeline)
+        timeline = read_timeline(folder.timeline)
+        judgement = judge_run(timeline, folder)
     except ResultsError as error:
         return _Again(None, (f"the verdict cannot be computed again: {error}",))
+    problems, notes = _against_verdict(folder, judgement)
+    problems += _against_junit(folder, junit(judgement, timeline.header.run_id))
+    if problems and (wrote := _other_version(folder)):
+        problems.append(
+            f"the run was written by {PACKAGE} {wrote}, this is {_own_version()}: verify with the "
+            "version that wrote it"
+        )
+    return _Again(judgement, tuple(problems), tuple(notes))
+
+
+def _against_verdict(folder: RunFolder, judgement: Judgement) -> tuple[list[str], list[str]]:
+    """Problems, and notes: a suite that came later may write more fields."""
     if not os.path.lexists(folder.verdict):
-        why = "the run was killed before its verdict, or its disk was full"
-        return _Again(judgement, (f"there is no verdict.json: {why}",))
+        return ["there is no verdict.json: the run was killed before it, or its disk was full"], []
     try:
         stated = read_json(folder.verdict)
     except RunFolderError as error:
-        return _Again(judgement, (str(error),))
+        return [str(error)], []
     computed = json.loads(json.dumps(as_document(judgement)))
-    return _compared(folder, judgement, list(differences(stated, computed)))
-
-
-def _compared(folder: RunFolder, judgement: Judgement, found: Sequence[Difference]) -> _Again:
-    """A suite that came later may write more fields; what was written must be so."""
-    lacking = [one for one in found if one.is_lacking and "." in one.place]
+    found = list(differences(stated, computed))
+    is_older = _other_version(folder) is not None
+    lacking = [one for one in found if is_older and one.is_lacking and "." in one.place]
     differing = [one for one in found if one not in lacking]
     problems = [
         f"verdict.json, {one.place}: it says {one.stated}, timeline and ledger give {one.computed}"
@@ -186,15 +200,23 @@ def _compared(folder: RunFolder, judgement: Judgement, found: Sequence[Differenc
     ]
     if len(differing) > MOST_DIFFERENCES:
         problems.append(f"verdict.json: {len(differing) - MOST_DIFFERENCES} more fields differ")
-    if differing and (wrote := _other_version(folder)):
-        problems.append(
-            f"verdict.json was written by {PACKAGE} {wrote}, this is {_own_version()}: verify with "
-            "the version that wrote it"
-        )
     notes = [f"verdict.json lacks {one.place}, which this suite writes" for one in lacking]
     if len(notes) > MOST_DIFFERENCES:
         notes[MOST_DIFFERENCES:] = [f"verdict.json lacks {len(notes) - MOST_DIFFERENCES} more"]
-    return _Again(judgement, tuple(problems), tuple(notes))
+    return problems, notes
+
+
+def _against_junit(folder: RunFolder, computed: str) -> list[str]:
+    if not os.path.lexists(folder.junit):
+        return ["there is no junit.xml: the run was killed before it, or its disk was full"]
+    try:
+        stated = read_text(folder.junit)
+    except RunFolderError as error:
+        return [str(error)]
+    return [
+        f"junit.xml, {one.place}: it says {one.stated}, timeline and ledger give {one.computed}"
+        for one in differences(stated, computed, "its text")
+    ]
 
 
 def _other_version(folder: RunFolder) -> str | None:

@@ -28,16 +28,22 @@ MAX_LINE_BYTES = 4_096
 DEEPEST = 8
 
 _LINE = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)")
+_PART = re.compile(rf"\..+\.[0-9]+{re.escape(PART)}", re.DOTALL)
+"""As `run_folder.write_bytes` names them; others of such an end are files like any."""
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What lies below a folder, by its path there with `/`: regular files, and what is none."""
+    """What lies below a folder, by its path there with `/`: regular files, and what is none.
+
+    `parts` are files that are being written, or whose writing was cut off.
+    """
 
     files: Mapping[str, Path]
     strange: Mapping[str, str]
+    parts: tuple[str, ...] = ()
 
 
 def files_below(folder: Path) -> Found:
@@ -47,6 +53,7 @@ def files_below(folder: Path) -> Found:
     """
     files: dict[str, Path] = {}
     strange: dict[str, str] = {}
+    parts: list[str] = []
     waiting = [(folder, "", 0)]
     try:
         while waiting:
@@ -62,15 +69,13 @@ def files_below(folder: Path) -> Found:
                     elif not entry.is_file(follow_symlinks=False):
                         is_link = entry.is_symlink()
                         strange[name] = "a symbolic link" if is_link else "not a regular file"
-                    elif name != DIGESTS and not _is_part(entry.name):
+                    elif _PART.fullmatch(entry.name):
+                        parts.append(name)
+                    elif name != DIGESTS:
                         files[name] = Path(entry.path)
     except OSError as error:
         raise BundleError(f"cannot look through {here}: {error.strerror}") from error
-    return Found(dict(sorted(files.items())), dict(sorted(strange.items())))
-
-
-def _is_part(name: str) -> bool:
-    return name.startswith(".") and name.endswith(PART)
+    return Found(dict(sorted(files.items())), dict(sorted(strange.items())), tuple(sorted(parts)))
 
 
 def digest_of(path: Path) -> str:

@@ -52,8 +52,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """`began_us` is microseconds since the epoch, in the years 1 to 9999, from the manifest, else of
-    the oldest file.
+    """`began_us` is microseconds since the epoch, in the years 1 to 9999: from the manifest, else
+    of the oldest file.
 
     `changed_s` is when a file was written last. `is_ours` says that the folder is a run's for sure;
     `problem` is why it is broken.

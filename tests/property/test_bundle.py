@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.bundle.bundle import seal, verify
+from results.bundle.junit import junit
 from results.bundle.run_list import listed
 from results.errors import BundleError
 from results.replay import replay
@@ -72,7 +73,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     judgement = replay(folder.timeline)
     assert judgement.audit is not None, "the control: the verdict rests on the ledger"
     folder.write_verdict(as_document(judgement))
+    folder.write_junit(junit(judgement, folder.run_id))
     seal(folder)
+    assert verify(folder).holds
     yield folder.path
 
 

@@ -44,6 +44,7 @@ def made_run(
     )
     folder.write_manifest(facts)
     made = timeline(planned_requests() if samples is None else samples, checks=checks)
+    made = replace(made, header=replace(made.header, run_id=run_id))
     write(folder.timeline, replace(made, end=None) if is_killed else made)
     (folder.logs / "node-1.log").write_text("started\n")
     if is_killed:

@@ -59,12 +59,27 @@ def test_a_file_that_is_gone_is_found(tmp_path: Path, name: str) -> None:
     assert f"{name}: is missing" in problems_of(folder)
 
 
-def test_a_file_that_came_later_is_found_and_a_part_is_none(tmp_path: Path) -> None:
+def test_a_file_that_came_later_is_found(tmp_path: Path) -> None:
     folder = made_run(tmp_path)
-    (folder.path / ".report.html.77.part").touch()
-    assert problems_of(folder) == ""
     (folder.path / "report.html").touch()
     assert problems_of(folder) == "report.html: is not listed in digests.txt, so it came later"
+
+
+def test_what_a_write_that_was_cut_off_has_left_is_noted_and_nothing_hides_under_such_a_name(
+    tmp_path: Path,
+) -> None:
+    folder = made_run(tmp_path)
+    (folder.path / ".report.html.77.part").touch()
+    found = verify(folder)
+    assert found.holds
+    (note,) = found.notes
+    assert note == ".report.html.77.part is what a write that was cut off has left"
+    (folder.logs / ".anything.part").touch()
+    assert "logs/.anything.part" in verify(folder).notes[0], "as any file among the logs"
+    (folder.path / ".anything.part").touch()
+    assert ".anything.part: is not listed in digests.txt" in problems_of(folder)
+    seal(folder)
+    assert ".anything.part" in folder.digests.read_text()
 
 
 def test_logs_that_were_left_out_are_noted_and_no_problem(tmp_path: Path) -> None:
@@ -120,13 +135,20 @@ def test_a_timeline_that_was_edited_and_sealed_anew_is_found_by_the_verdict(
     assert "more fields differ" in text
 
 
-def test_a_field_that_the_suite_did_not_write_before_is_noted_and_one_that_must_be_is_not(
+def name_another_version(folder: RunFolder) -> None:
+    document = json.loads(folder.manifest.read_text())
+    document["versions"]["foundation-load"] = "0.0.7"
+    folder.manifest.write_text(json.dumps(document))
+
+
+def test_a_field_that_another_version_did_not_write_is_noted_and_one_that_must_be_is_not(
     tmp_path: Path,
 ) -> None:
     folder = made_run(tmp_path)
     document = json.loads(folder.verdict.read_text())
     del document["windows"][0]["total"]["bytes_received"]
     folder.verdict.write_text(json.dumps(document))
+    name_another_version(folder)
     seal(folder)
     found = verify(folder)
     assert found.holds
@@ -137,6 +159,45 @@ def test_a_field_that_the_suite_did_not_write_before_is_noted_and_one_that_must_
     folder.verdict.write_text(json.dumps(document))
     seal(folder)
     assert "checks: it says nothing" in problems_of(folder)
+
+
+def test_a_verdict_that_was_gutted_and_sealed_anew_is_found_by_every_field(tmp_path: Path) -> None:
+    folder = made_run(tmp_path)
+    document = json.loads(folder.verdict.read_text())
+    for check in document["checks"]:
+        check.clear()
+    document["windows"][0]["total"] = {}
+    folder.verdict.write_text(json.dumps(document))
+    seal(folder)
+    found = verify(folder)
+    assert "checks[0].id: it says nothing, timeline and ledger give" in found.problems[0]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("text", ["hi", "", "<testsuites/>", b"\xff"])
+def test_a_junit_file_that_was_edited_and_sealed_anew_is_found(
+    tmp_path: Path, text: str | bytes
+) -> None:
+    folder = made_run(tmp_path)
+    folder.junit.write_bytes(text.encode() if isinstance(text, str) else text)
+    seal(folder)
+    assert "junit.xml" in problems_of(folder)
+    folder.junit.unlink()
+    seal(folder)
+    assert "there is no junit.xml" in problems_of(folder)
+
+
+def test_a_field_that_is_there_twice_is_refused_whichever_is_right(tmp_path: Path) -> None:
+    folder = made_run(tmp_path)
+    text = folder.verdict.read_text().lstrip("{")
+    folder.verdict.write_text('{"verdict": "FAIL",' + text)
+    seal(folder)
+    assert "the field 'verdict' is there twice" in problems_of(folder)
+
+
+def test_a_bundle_that_was_renamed_verifies(tmp_path: Path) -> None:
+    folder = made_run(tmp_path)
+    assert verify(RunFolder(folder.path.rename(tmp_path / "ticket-7"))).holds
 
 
 @pytest.mark.parametrize(
@@ -169,9 +230,7 @@ def test_another_version_of_the_timeline_says_which_suite_reads_it(tmp_path: Pat
 
 def test_differences_name_the_version_that_wrote_the_run(tmp_path: Path) -> None:
     folder = made_run(tmp_path)
-    document = json.loads(folder.manifest.read_text())
-    document["versions"]["foundation-load"] = "0.0.7"
-    folder.manifest.write_text(json.dumps(document))
+    name_another_version(folder)
     seal(folder)
     assert problems_of(folder) == "", "another version alone is no problem"
     edit_verdict(folder, exit_code=1)
