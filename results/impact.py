@@ -1,7 +1,8 @@
 """What a fault did to the traffic: how soon it showed, how long it lasted, what it cost.
 
 Seconds are held against the checks of the run one by one (`watch.py`), so that no time here is
-finer than a second. This module must not read files or judge.
+finer than a second. Where no check asks about a second nobody knows how it was: then a time lies
+between two bounds. This module must not read files or judge.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from results.criterion import Check
-from results.judging.watch import Watch, tells_of_a_second
+from results.judging.watch import State, Watch
 from results.measure import Measure
 from results.timeline import Fault, Timeline
 from results.windows import RUN, FaultSpan, fault_spans
@@ -25,9 +26,13 @@ class Impact:
     """Of one fault. Times are seconds; None where there is nothing to tell.
 
     `detect_s` is from the fault's beginning to the first second that breaks a check, None when none
-    did. `recover_s` is from its healing until the checks hold again, None when they never did, or
-    when it never healed. `budget_burnt` is the share of the errors that the run may make that fell
-    into the fault and its recovery, `requests_lost` how many requests fewer ended than expected.
+    did. `recover_s` is from its healing until the checks hold again, None when they were not seen
+    to. `budget_burnt` is the share of the errors that the run may make that fell into the fault and
+    its recovery, `requests_lost` how many requests fewer ended than expected.
+
+    `detect_least_s` and `recover_least_s` are the least that these times were: the same, but where
+    no check asks about a second before. Where `recover_s` alone is None no check told whether all
+    was well again; both are None when it never was, or when the fault never healed.
     """
 
     fault: Fault
@@ -35,6 +40,8 @@ class Impact:
     recover_s: float | None
     budget_burnt: float | None
     requests_lost: float | None
+    detect_least_s: float | None
+    recover_least_s: float | None
 
 
 def impacts(timeline: Timeline, checks: Sequence[Check]) -> tuple[Impact, ...]:
@@ -49,34 +56,52 @@ def impacts(timeline: Timeline, checks: Sequence[Check]) -> tuple[Impact, ...]:
     return tuple(_impact(span, watch, checks) for span in spans)
 
 
-def recovery_doubts(timeline: Timeline, checks: Iterable[Check]) -> list[str]:
-    """Why a check of recovery or detection proves nothing, if so."""
-    asked = [c.id for c in checks if c.measure in (Measure.RECOVERY, Measure.DETECTION)]
-    if not asked or not timeline.faults or any(map(tells_of_a_second, checks)):
-        return []
-    return [
-        f"{', '.join(asked)}: no check says what a second must be like that is well again: add one "
-        "of errors, availability or latency, of the run or of its phases"
-    ]
-
-
 def _impact(span: FaultSpan, watch: Watch, checks: Sequence[Check]) -> Impact:
-    settled = _settled_second(span, watch)
+    settled, earliest = _settled_second(span, watch)
     seconds = _seconds_of(span, settled, watch)
-    detected = next((second for second in seconds if watch.breaks(second)), None)
-    if settled is None:
-        recover_s = None if detected is not None or span.healed_s is None else 0.0
-    else:
-        assert span.recovery is not None and span.healed_s is not None
-        is_at_once = settled == _second_of(span.recovery[0])
-        recover_s = 0.0 if is_at_once else max(0.0, settled - span.healed_s)
+    detect_s, detect_least_s = _detection(span, seconds, watch)
+    recover_s, recover_least_s = _after_healing(span, settled), _after_healing(span, earliest)
+    if span.recovery is None and span.healed_s is not None and detect_s is None:
+        # No second is left to tell of, and none broke, if anybody looked.
+        recover_s, recover_least_s = (0.0 if _is_well(seconds, watch) else None), 0.0
     return Impact(
         span.fault,
-        None if detected is None else max(0.0, detected - span.fault.began_s),
+        detect_s,
         recover_s,
         _budget_burnt(seconds, watch, checks),
         _requests_lost(seconds, watch),
+        detect_least_s,
+        recover_least_s,
     )
+
+
+def _detection(span: FaultSpan, seconds: range, watch: Watch) -> tuple[float | None, float | None]:
+    """As it was seen, and at the least."""
+    began_s = span.fault.began_s
+    first_unwatched: int | None = None
+    for second in seconds:
+        state = watch.state(second)
+        if state is State.UNWATCHED and first_unwatched is None:
+            first_unwatched = second
+        if state is State.BROKEN:
+            least = second if first_unwatched is None else first_unwatched
+            return max(0.0, second - began_s), max(0.0, least - began_s)
+    return None, None
+
+
+def _after_healing(span: FaultSpan, second: int | None) -> float | None:
+    """How long after it a second began; 0 of the first of its recovery."""
+    if second is None:
+        return None
+    assert span.recovery is not None and span.healed_s is not None
+    is_at_once = second == _second_of(span.recovery[0])
+    return 0.0 if is_at_once else max(0.0, second - span.healed_s)
+
+
+def _is_well(seconds: range, watch: Watch) -> bool:
+    """Whether checks ask about all of them, and one of them at least tells."""
+    states = {watch.state(second) for second in seconds}
+    return State.WELL in states and states <= {State.WELL, State.QUIET}
 
 
 def _seconds_of(span: FaultSpan, settled: int | None, watch: Watch) -> range:
@@ -95,19 +120,34 @@ def _second_of(t_s: float) -> int:
     return math.ceil(t_s - 0.5)
 
 
-def _settled_second(span: FaultSpan, watch: Watch) -> int | None:
+def _settled_second(span: FaultSpan, watch: Watch) -> tuple[int | None, int | None]:
     """The first from which `SETTLED_S` seconds hold, or as many as there are before the next fault
-    or the plan's end; None where the last of them broke, or none is left."""
+    or the plan's end; and the earliest from which they may have held.
+
+    The first is None where no check tells of so many; both are where the last second of all broke,
+    or none is left.
+    """
     if span.recovery is None:
-        return None
-    settled = _second_of(span.recovery[0])
+        return None, None
+    earliest = _second_of(span.recovery[0])
     until = min(_second_of(span.until_s), watch.seconds.stop)
-    for second in range(settled, until):
-        if watch.breaks(second):
-            settled = second + 1
-        elif second + 1 - settled >= SETTLED_S:
-            return settled
-    return settled if settled < until else None
+    began: int | None = None
+    is_told = may_have = False
+    for second in range(earliest, until):
+        state = watch.state(second)
+        if state is State.BROKEN and not may_have:
+            earliest = second + 1
+        may_have = may_have or second + 1 - earliest >= SETTLED_S
+        if state in (State.BROKEN, State.UNWATCHED):
+            began, is_told = None, False
+            continue
+        began = second if began is None else began
+        is_told = is_told or state is State.WELL
+        if is_told and second + 1 - began >= SETTLED_S:
+            return began, earliest
+    if earliest >= until:
+        return None, None
+    return (began if is_told else None), earliest
 
 
 def _budget_burnt(seconds: range, watch: Watch, checks: Iterable[Check]) -> float | None:

@@ -19,7 +19,7 @@ from results.check import SHORTEST_ACHIEVED_S, Check, expanded, interval_windows
 from results.errors import TimelineError
 from results.fault import fault_doubts
 from results.generator import assess, worst_health
-from results.impact import Impact, impacts, recovery_doubts
+from results.impact import Impact, impacts
 from results.judging import caveat
 from results.judging.abort import Settled, settled
 from results.judging.ad_hoc import applying, note
@@ -98,7 +98,6 @@ def judge_timeline(
             *late_doubts(timeline.annotations),
             *(audit.doubts if audit is not None and not aborted else ()),
             *fault_doubts(timeline),
-            *recovery_doubts(timeline, checks),
             *_unanswered(timeline, stats[RUN]),
             *leftover_doubts(timeline, checks),
             *([] if found else not_started(arrived, checks, windows, timeline.plan)),

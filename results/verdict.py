@@ -223,6 +223,8 @@ def _faults_document(judgement: Judgement) -> dict[str, object]:
                 "recover_s": impact.recover_s,
                 "budget_burnt": impact.budget_burnt,
                 "requests_lost": impact.requests_lost,
+                "detect_least_s": impact.detect_least_s,
+                "recover_least_s": impact.recover_least_s,
             }
             for impact in judgement.impacts
         ]

@@ -1,16 +1,18 @@
 """Holds a check of faults against what each of them did: how soon it showed, when it was over.
 
-Without a fault nothing was shown, however well the run went. This module must not measure impacts.
+Without a fault nothing was shown, however well the run went; nor was it where no check looked.
+This module must not measure impacts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from results.criterion import Check
 from results.impact import Impact
-from results.judging.check_result import CheckResult, Status, compared, inconclusive
-from results.measure import Measure
+from results.judging.check_result import CheckResult, Status, compared, holds, inconclusive
+from results.measure import Measure, formatted
 from results.windows import RUN, Window
 
 NEVER_FIRED = "no fault was injected in this run, so nothing is known of one"
@@ -42,21 +44,23 @@ def _is_named(window: str, impact: Impact, windows: Mapping[str, Window]) -> boo
 
 
 def _detection(check: Check, about: Sequence[Impact]) -> CheckResult:
-    shown = [(one.detect_s, one) for one in about if one.detect_s is not None]
+    shown = [one for one in about if one.detect_s is not None]
     if not shown:
         ids = ", ".join(one.fault.id for one in about)
         return inconclusive(check, f"{ids} broke no check, so that there was nothing to detect")
-    value, longest = max(shown, key=lambda pair: pair[0])
-    why = f"the longest is that of {longest.fault.id}"
+    times = [_Time(one.fault.id, one.detect_s, one.detect_least_s or 0.0) for one in shown]
+    why = ""
     if silent := [one.fault.id for one in about if one.detect_s is None]:
-        why += f"; {', '.join(silent)} broke no check"
-    return compared(check, value, len(shown), why)
+        why = f"; {', '.join(silent)} broke no check"
+    return _longest(check, times, why)
 
 
 def _recovery(check: Check, about: Sequence[Impact]) -> CheckResult:
     """A fault that nobody healed, or after which nothing was well again, has no time to compare."""
+    times = []
     for one in about:
-        if one.recover_s is not None:
+        if one.recover_least_s is not None:
+            times.append(_Time(one.fault.id, one.recover_s, one.recover_least_s))
             continue
         healed_s = one.fault.healed_s
         why = "it was never seen healed"
@@ -64,6 +68,44 @@ def _recovery(check: Check, about: Sequence[Impact]) -> CheckResult:
             why = f"the checks did not hold again after it was healed at {healed_s:.1f} s"
         reason = f"{check.id}: no recovery from {one.fault.id}: {why}, asked for {check.comparison}"
         return CheckResult(check, Status.FAIL, None, len(about), reason)
-    times = [(one.recover_s, one) for one in about if one.recover_s is not None]
-    value, longest = max(times, key=lambda pair: pair[0])
-    return compared(check, value, len(about), f"the longest is that of {longest.fault.id}")
+    return _longest(check, times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """Of one fault. `most_s` is None where nobody saw it end."""
+
+    fault_id: str
+    most_s: float | None
+    least_s: float
+
+
+def _longest(check: Check, times: Sequence[_Time], why: str = "") -> CheckResult:
+    """Limits of such times are the most that they may be: a FAIL needs the least, a PASS the most.
+
+    `why` follows the reason.
+    """
+    longest = max(times, key=lambda time: time.least_s)
+    surely = compared(check, longest.least_s, len(times), _of(longest, why))
+    if surely.status is not Status.PASS:
+        return surely
+    for time in times:
+        if time.most_s is None or not holds(check, time.most_s):
+            return inconclusive(check, _unwatched(check, time))
+    longest = max(times, key=lambda time: time.most_s or 0.0)
+    assert longest.most_s is not None
+    return compared(check, longest.most_s, len(times), _of(longest, why))
+
+
+def _of(time: _Time, why: str) -> str:
+    return f"the longest is that of {time.fault_id}{why}"
+
+
+def _unwatched(check: Check, time: _Time) -> str:
+    begins = "beginning" if check.measure is Measure.DETECTION else "healing"
+    until = "" if time.most_s is None else f" to {formatted(check.measure, time.most_s)}"
+    return (
+        f"{time.fault_id}: no check says how the target was from "
+        f"{formatted(check.measure, time.least_s)}{until} after its {begins}: add one of errors, "
+        "availability or latency, of the run or of the phase, for requests that are made there"
+    )

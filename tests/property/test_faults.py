@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +151,45 @@ def test_what_a_fault_did_is_what_a_simple_reckoning_says(
     bad = [*bad, *[False] * LENGTH_S][:LENGTH_S]
     made = timeline(traffic(bad), plan=PLAN, faults=told)
     assert shown(impacts(made, [error_rate(below=0.5)])) == reckoned(made, bad)
+
+
+@settings(max_examples=150, deadline=None)
+@given(told=faults(), data=st.data())
+def test_what_nobody_looked_at_lies_between_the_bounds_that_are_told(
+    told: tuple[Fault, ...], data: st.DataObject
+) -> None:
+    runs = data.draw(st.lists(st.tuples(st.booleans(), st.integers(1, 30)), max_size=30))
+    bad = [is_bad for is_bad, length in runs for _ in range(length)]
+    bad = [*bad, *[False] * LENGTH_S][:LENGTH_S]
+    edges = sorted(data.draw(st.sets(st.integers(1, LENGTH_S - 1), max_size=12)))
+    spans = list(pairwise([0, *edges, LENGTH_S]))
+    phases = tuple(PlannedPhase("ab"[n % 2], *span) for n, span in enumerate(spans))
+    made = timeline(traffic(bad), plan=replace(PLAN, phases=phases), faults=told)
+    whole = impacts(made, [error_rate(below=0.5)])
+    for true, seen in zip(
+        whole, impacts(made, [error_rate(below=0.5, window="phase:a")]), strict=True
+    ):
+        assert (true.detect_least_s, true.recover_least_s) == (true.detect_s, true.recover_s)
+        assert_between(seen.recover_least_s, true.recover_s, seen.recover_s)
+        if true.detect_s is not None and seen.detect_s is not None:
+            assert_between(seen.detect_least_s, true.detect_s, seen.detect_s)
+
+
+def assert_between(least: float | None, true: float | None, most: float | None) -> None:
+    """None as the truth: it never was, so that nobody may have seen it."""
+    if true is None:
+        assert most is None
+        return
+    assert least is not None and least <= true
+    assert most is None or true <= most
+
+
+def test_the_bounds_notice_a_truth_beyond_them() -> None:
+    assert_between(1.0, 2.0, None)
+    assert_between(1.0, None, None)
+    for least, true, most in ((1.0, None, 2.0), (None, 1.0, None), (2.0, 1.0, None), (0.0, 3, 2)):
+        with pytest.raises(AssertionError):
+            assert_between(least, true, most)
 
 
 def test_the_reckoning_notices_a_second_that_was_taken_for_good() -> None:

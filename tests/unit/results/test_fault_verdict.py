@@ -9,6 +9,8 @@ import pytest
 
 from results.check import Check, error_rate, of_faults
 from results.fault import FAULT_REFUSED
+from results.grammar import check
+from results.judging.check_result import Status
 from results.measure import Measure
 from results.replay import judge_timeline
 from results.sample import Outcome, Sample
@@ -28,6 +30,7 @@ def judged(
     bad: range = range(5, 8),
     checks: tuple[Check, ...] = (error_rate(below=0.5),),
     notes: tuple[Annotation, ...] = (),
+    plan: Plan = PLAN,
 ) -> Judgement:
     samples = [
         request(second + n / 11, outcome=Outcome.HTTP_5XX if second in bad else Outcome.OK)
@@ -35,7 +38,7 @@ def judged(
         for n in range(10)
     ]
     health = tuple(replace(HEALTHY[0], t_s=float(second)) for second in range(20))
-    made = timeline(samples, plan=PLAN, faults=faults, checks=checks, health=health)
+    made = timeline(samples, plan=plan, faults=faults, checks=checks, health=health)
     return judge_timeline(replace(made, annotations=notes))
 
 
@@ -53,6 +56,8 @@ def test_the_document_has_each_fault_with_what_it_did() -> None:
             "recover_s": 0.0,
             "budget_burnt": 0.3,
             "requests_lost": 0.0,
+            "detect_least_s": 0.0,
+            "recover_least_s": 0.0,
         }
     ]
     names = [window["name"] for window in document["windows"]]
@@ -100,6 +105,23 @@ def test_recovery_without_a_check_of_errors_or_latency_proves_nothing() -> None:
     found = judged(KILL, checks=(SOON,))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert any("no check says" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize("teller", ["errors < 1% in phase:steady", "errors <= 10000"])
+def test_a_target_that_never_came_back_does_not_pass_because_nobody_looked(teller: str) -> None:
+    """A burst in which every request failed from the fault on."""
+    phases = (PlannedPhase("steady", 0, 5), PlannedPhase("burst", 5, 20))
+    plan = replace(PLAN, phases=phases)
+    soon = (check("recovery < 15s"), check("detection < 15s"))
+    found = judged(KILL, bad=range(5, 20), checks=(check(teller), *soon), plan=plan)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    recovery, detection = found.results[1:]
+    assert recovery.status is detection.status is Status.INCONCLUSIVE
+    assert "kill-1: no check says how the target was from 0 s after its healing" in recovery.reason
+    seen = judged(
+        KILL, bad=range(5, 20), checks=(check("errors < 1% in phase:burst"), *soon), plan=plan
+    )
+    assert seen.results[1].status is Status.FAIL, "the control"
 
 
 def test_what_failed_is_told_by_status_the_most_first() -> None:

@@ -14,11 +14,10 @@ from results.check import (
     errors,
     latency,
     mean_latency,
-    of_faults,
     requests,
 )
-from results.impact import Impact, impacts, recovery_doubts
-from results.measure import Measure
+from results.grammar import check as text
+from results.impact import Impact, impacts
 from results.sample import Outcome, Sample
 from results.timeline import End, EndReason, Fault, Plan, PlannedPhase, Timeline
 from tests.unit.results.builder import request, timeline
@@ -76,7 +75,13 @@ def test_a_run_without_faults_has_no_impacts() -> None:
 
 def test_a_frozen_target_is_seen_at_once_though_nothing_failed_and_nothing_was_slow() -> None:
     assert of({range(20, 30): silent}) == Impact(
-        KILL, detect_s=0.0, recover_s=0.0, budget_burnt=0.0, requests_lost=200.0
+        KILL,
+        detect_s=0.0,
+        recover_s=0.0,
+        budget_burnt=0.0,
+        requests_lost=200.0,
+        detect_least_s=0.0,
+        recover_least_s=0.0,
     )
 
 
@@ -95,7 +100,7 @@ def test_slowness_counts_as_errors_do(check: Check) -> None:
 
 
 def test_a_fault_that_nobody_felt_has_nothing_to_detect_and_nothing_to_recover_from() -> None:
-    assert of({}) == Impact(KILL, None, 0.0, 0.0, 0.0)
+    assert of({}) == Impact(KILL, None, 0.0, 0.0, 0.0, None, 0.0)
 
 
 def test_a_target_that_never_comes_back_has_no_time_of_recovery() -> None:
@@ -237,13 +242,87 @@ def test_the_budget_is_that_of_the_strictest_check_of_the_run() -> None:
     assert of(odd, checks=(errors(at_most=0),)).budget_burnt is None
 
 
-def test_a_check_of_recovery_proves_nothing_where_no_check_says_what_is_well() -> None:
-    soon = of_faults(Measure.RECOVERY, below_s=15)
-    made = timeline([], plan=PLAN, faults=(KILL,))
-    assert "no check says" in recovery_doubts(made, (soon,))[0]
-    assert recovery_doubts(made, (soon, ERRORS)) == []
-    assert recovery_doubts(made, (requests(above=1),)) == []
-    assert recovery_doubts(timeline([], plan=PLAN), (soon,)) == []
+LOW_THEN_HIGH = replace(PLAN, phases=(PlannedPhase("low", 0, 30), PlannedPhase("high", 30, 60)))
+LOW, HIGH = (error_rate(below=0.1, window=f"phase:{name}") for name in ("low", "high"))
+LATE = Fault("kill-1", "kill", "n1", 40.0, 45.0)
+
+
+def recovery_of(odd: Mapping[range, Second], fault: Fault, *checks: Check) -> tuple[object, object]:
+    """At the least, and as it was seen."""
+    found = of(odd, fault, checks=checks, plan=LOW_THEN_HIGH)
+    return found.recover_least_s, found.recover_s
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        LOW,
+        errors(at_most=10_000),
+        errors(at_most=1),
+        error_rate(below=0.1, endpoint="GET /other"),
+        replace(ERRORS, over_s=10.0),
+        requests(above=1),
+        QUICK,
+    ],
+)
+def test_nobody_knows_of_a_recovery_that_no_check_looks_at(check: Check) -> None:
+    broken: Mapping[range, Second] = {range(40, 60): failing}
+    assert recovery_of(broken, LATE, check) == (0.0, None)
+    for telling in (HIGH, errors(at_most=0), text("errors < 1"), availability(above=0.5)):
+        assert recovery_of(broken, LATE, check, telling) == (None, None), "the control"
+        well = recovery_of({range(40, 47): failing}, LATE, check, telling)
+        assert well == (2.0, 2.0), "the control"
+
+
+def test_answers_that_all_failed_are_not_quick_and_slow_ones_are_not_well() -> None:
+    assert recovery_of({range(40, 60): failing}, LATE, QUICK) == (0.0, None)
+    assert recovery_of({range(40, 60): slow}, LATE, QUICK) == (None, None)
+
+    def half(second: int) -> list[Sample]:
+        return [*failing(second)[:10], *good(second, 10)]
+
+    assert recovery_of({range(40, 60): half}, LATE, QUICK) == (0.0, 0.0), "it asks no more"
+
+
+def test_where_checks_stop_looking_a_recovery_has_a_least_and_no_end() -> None:
+    early = replace(LATE, began_s=20.0, healed_s=25.0)
+    assert recovery_of({range(20, 28): failing}, early, LOW) == (3.0, None)
+    assert recovery_of({range(20, 30): failing}, early, LOW) == (5.0, None)
+    assert recovery_of({range(20, 25): failing}, early, LOW) == (0.0, 0.0)
+    assert recovery_of({range(20, 28): failing}, early, LOW, HIGH) == (3.0, 3.0)
+
+
+def test_where_checks_begin_to_look_late_times_lie_between_two_bounds() -> None:
+    early = replace(LATE, began_s=20.0, healed_s=25.0)
+    assert recovery_of({range(20, 25): failing}, early, HIGH) == (0.0, 5.0)
+    # Five seconds until it looks: it may have come back, and gone again.
+    assert recovery_of({range(20, 33): failing}, early, HIGH) == (0.0, 8.0)
+    assert recovery_of({range(20, 60): failing}, early, HIGH) == (0.0, None)
+    later = replace(early, healed_s=26.0)
+    assert recovery_of({range(20, 33): failing}, later, HIGH) == (7.0, 7.0)
+    assert recovery_of({range(20, 60): failing}, later, HIGH) == (None, None)
+    found = of({range(20, 33): failing}, early, checks=(HIGH,), plan=LOW_THEN_HIGH)
+    assert (found.detect_least_s, found.detect_s) == (0.0, 10.0)
+    found = of({range(22, 33): failing}, early, checks=(ERRORS,), plan=LOW_THEN_HIGH)
+    assert (found.detect_least_s, found.detect_s) == (2.0, 2.0)
+
+
+def test_seconds_in_which_nothing_ended_are_well_only_beside_one_that_tells() -> None:
+    rare = replace(PLAN, user_seconds=(0.1,) * 60)
+
+    def seldom(second: int) -> list[Sample]:
+        return good(second, 1) if second % 10 == 3 else []
+
+    found = of({range(60): seldom}, plan=rare)
+    assert (found.recover_least_s, found.recover_s) == (0.0, 0.0)
+    found = of({range(31): seldom, range(31, 60): silent}, plan=rare)
+    assert (found.recover_least_s, found.recover_s) == (0.0, None)
+
+
+def test_a_fault_to_the_end_that_broke_nothing_was_looked_at_or_nobody_knows() -> None:
+    to_the_end = replace(KILL, began_s=50.0, healed_s=60.0)
+    assert recovery_of({}, to_the_end, HIGH) == (0.0, 0.0)
+    assert recovery_of({}, to_the_end, LOW) == (0.0, None)
 
 
 def test_hostile_times_cost_no_hours() -> None:
