@@ -5,6 +5,7 @@ The words that checks, verdict and report share. This module must not read files
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,11 +70,12 @@ class Audit:
     """`counts` holds how many writes of each place had which fate; `examples` some ids of each
     fate that is a fault, as hex. `compared` is for how many of each place the content that is
     stored was held against what was sent: where nobody knows both, nothing is altered nor known not
-    to be. `not_made` says why there was no audit, else it is None.
+    to be. `unseen` is how many that have another fate may have this one, for all that is known: a
+    node that they were sent to could not be read. Those that are unverified are not among them.
 
-    `unread_nodes` names nodes that could not be read, with the reason; `doubts` is what keeps the
-    audit from being believed. `is_asked_for` is false where nobody named an auditor, which is no
-    fault.
+    `not_made` says why there was no audit, else it is None. `unread_nodes` names nodes that could
+    not be read, with the reason; `doubts` is what keeps the audit from being believed.
+    `is_asked_for` is false where nobody named an auditor, which is no fault.
     """
 
     counts: Mapping[Place, Mapping[Fate, int]]
@@ -83,33 +85,54 @@ class Audit:
     doubts: Sequence[str] = ()
     is_asked_for: bool = True
     compared: Mapping[Place, int] = field(default_factory=dict)
+    unseen: Mapping[Place, Mapping[Fate, int]] = field(default_factory=dict)
+    _seconds: Mapping[int, Sequence[Place]] = field(init=False, repr=False, compare=False)
+    """A thousand faults have two thousand windows, of some seconds each."""
+
+    def __post_init__(self) -> None:
+        seconds: dict[int, list[Place]] = {}
+        for place in sorted({*self.counts, *self.compared, *self.unseen}):
+            seconds.setdefault(place.second, []).append(place)
+        object.__setattr__(self, "_seconds", dict(sorted(seconds.items())))
 
     def of(self, window: Window | None = None, node: str | None = None) -> dict[Fate, int]:
         """Writes by fate: all of them, or those that ended in the window, or at the node."""
-        spans = _spans(window)
-        return _sum(
-            by_fate
-            for place, by_fate in self.counts.items()
-            if _is_in(spans, place) and (node is None or place.node == node)
-        )
+        places = self._places(window)
+        if node is not None:
+            places = [place for place in places if place.node == node]
+        return _sum(self.counts, places)
+
+    def by_node(self, window: Window | None = None) -> dict[str, dict[Fate, int]]:
+        """As `of`, for each node at which any of them ended."""
+        by_node: dict[str, list[Place]] = {}
+        for place in self._places(window):
+            by_node.setdefault(place.node, []).append(place)
+        return {node: _sum(self.counts, places) for node, places in by_node.items()}
 
     def compared_in(self, window: Window | None = None) -> int:
         """Writes whose content was compared: all of them, or those that ended in the window."""
-        spans = _spans(window)
-        return sum(count for place, count in self.compared.items() if _is_in(spans, place))
+        return sum(self.compared.get(place, 0) for place in self._places(window))
+
+    def unseen_in(self, window: Window | None = None) -> dict[Fate, int]:
+        """Writes that may have these fates: of all, or of those that ended in the window."""
+        return _sum(self.unseen, self._places(window))
+
+    def _places(self, window: Window | None) -> list[Place]:
+        """In order of their seconds."""
+        if window is None:
+            return [place for places in self._seconds.values() for place in places]
+        known = list(self._seconds)
+        return [
+            place
+            for span in window.seconds()
+            for second in known[bisect_left(known, span.start) : bisect_left(known, span.stop)]
+            for place in self._seconds[second]
+        ]
 
 
-def _spans(window: Window | None) -> list[range] | None:
-    return None if window is None else window.seconds()
-
-
-def _is_in(spans: list[range] | None, place: Place) -> bool:
-    return spans is None or any(place.second in span for span in spans)
-
-
-def _sum(each: Iterable[Mapping[Fate, int]]) -> dict[Fate, int]:
+def _sum(each: Mapping[Place, Mapping[Fate, int]], places: Iterable[Place]) -> dict[Fate, int]:
     total: dict[Fate, int] = {}
-    for by_fate in each:
-        for fate, count in by_fate.items():
+    for place in places:
+        for fate, count in each.get(place, {}).items():
             total[fate] = total.get(fate, 0) + count
     return total

@@ -12,14 +12,13 @@ def audit_document(audit: Audit | None, windows: Iterable[Window]) -> dict[str, 
     """None for a run that wrote nothing. Windows and nodes without a write are left out."""
     if audit is None:
         return None
-    nodes = dict.fromkeys(place.node for place in audit.counts)
     by_window = {window.name: _counts(audit.of(window)) for window in windows}
     return {
         "not_made": audit.not_made,
         "totals": _counts(audit.of()),
         "compared": audit.compared_in(),
         "by_window": {name: counts for name, counts in by_window.items() if counts},
-        "by_node": {node: _counts(audit.of(node=node)) for node in nodes},
+        "by_node": {node: _counts(counts) for node, counts in audit.by_node().items()},
         "examples": {
             fate.value: list(audit.examples[fate]) for fate in Fate if fate in audit.examples
         },

@@ -75,6 +75,7 @@ def made(record: AuditRecord, counted: Counted) -> Audit:
         unread,
         doubts=(*record.doubts, *_unverified(counted, unread)),
         compared=counted.compared,
+        unseen=counted.unseen,
     )
 
 

@@ -83,11 +83,21 @@ _FATES = """
 WITH part AS (SELECT * FROM write WHERE id > :after AND id <= :last),
 copies AS (
     SELECT id, count(*) AS copies, count(DISTINCT found.node) AS nodes,
-        count(DISTINCT origin) AS origins,
+        count(DISTINCT origin) AS origins, max(found.node = part.node) AS at_home,
         max(found.digest != :none AND part.digest != :none) AS compared,
         max(found.digest != :none AND part.digest != :none AND found.digest != part.digest)
             AS altered
     FROM part JOIN found USING (id) GROUP BY id
+),
+looked_for AS (
+    SELECT part.*, copies, nodes, origins, compared, altered, CASE
+        WHEN at_home AND NOT roams THEN 0
+        WHEN copies AND NOT roams THEN NOT EXISTS (
+            SELECT 1 FROM missed WHERE missed.id = part.id AND missed.node = part.node
+        )
+        ELSE coalesce(nodes, 0) + (SELECT count(*) FROM missed WHERE missed.id = part.id) < :nodes
+    END AS unseen
+    FROM part LEFT JOIN copies USING (id)
 )
 SELECT id, node, second, CASE
     WHEN strength = 1 AND copies THEN 'phantom'
@@ -95,12 +105,13 @@ SELECT id, node, second, CASE
     WHEN copies > nodes THEN 'duplicated'
     WHEN origins > 1 THEN 'redelivered'
     WHEN copies THEN iif(strength = 3, 'present', 'stored')
-    WHEN (SELECT count(*) FROM missed WHERE missed.id = part.id) < :nodes
-        THEN iif(strength = 3, 'unverified', 'unread')
+    WHEN unseen THEN iif(strength = 3, 'unverified', 'unread')
     ELSE CASE strength WHEN 3 THEN 'lost' WHEN 2 THEN 'absent' ELSE 'refused' END
-END, coalesce(compared, 0)
-FROM part LEFT JOIN copies USING (id)
+END, coalesce(compared, 0), unseen, strength, digest != :none
+FROM looked_for
 """.replace(":none", f"x'{NO_DIGEST.hex()}'")
+"""Of a write that was found at its home no other node is asked, so that nothing about it is unseen;
+of one that roams all are."""
 
 
 @dataclass(slots=True)
@@ -109,6 +120,7 @@ class Counted:
 
     counts: dict[Place, dict[Fate, int]] = field(default_factory=dict)
     compared: dict[Place, int] = field(default_factory=dict)
+    unseen: dict[Place, dict[Fate, int]] = field(default_factory=dict)
     examples: dict[Fate, list[str]] = field(default_factory=dict)
 
 
@@ -188,10 +200,11 @@ class AuditWorkspace:
         after = b""
         while last := self._last_of_step(after):
             values = {"after": after, "last": last, "nodes": len(self._nodes)}
-            for id, node, second, word, compared in self._rows(_FATES, values):
+            for id, node, second, word, compared, unseen, *said in self._rows(_FATES, values):
                 fate, place = Fate(word), Place(self._nodes[node], second)
-                by_fate = counted.counts.setdefault(place, {})
-                by_fate[fate] = by_fate.get(fate, 0) + 1
+                _count(counted.counts, place, fate)
+                for other in _may_be(fate, *said) if unseen else ():
+                    _count(counted.unseen, place, other)
                 if compared:
                     counted.compared[place] = counted.compared.get(place, 0) + 1
                 if fate in FAULTS:
@@ -218,6 +231,21 @@ class AuditWorkspace:
     ) -> list[tuple[Any, ...]]:
         with _translated():
             return self._database.execute(query, values).fetchall()
+
+
+def _count(counts: dict[Place, dict[Fate, int]], place: Place, fate: Fate) -> None:
+    by_fate = counts.setdefault(place, {})
+    by_fate[fate] = by_fate.get(fate, 0) + 1
+
+
+def _may_be(fate: Fate, strength: int, has_digest: int) -> tuple[Fate, ...]:
+    """Which faults a read that failed may have hidden. One that is unverified may be any, and of
+    another fault nobody asks for more."""
+    if fate in FAULTS:
+        return ()
+    if strength == _STRENGTH[WriteOutcome.REFUSED]:
+        return (Fate.PHANTOM,)
+    return (Fate.ALTERED, Fate.DUPLICATED) if has_digest else (Fate.DUPLICATED,)
 
 
 @contextmanager

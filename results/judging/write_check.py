@@ -57,7 +57,7 @@ def evaluate_writes(check: Check, audit: Audit | None, windows: Sequence[Window]
     result = compared(check, value, samples, why)
     if result.status is Status.FAIL:
         return replace(result, firm=check.measure in FIRM)
-    unseen = _why_unseen(check, audit, counts, value)
+    unseen = _why_unseen(check, audit, window, value)
     if unseen is None:
         return result
     reason = f"{result.reason}: {unseen}"
@@ -69,16 +69,16 @@ def _window(name: str, windows: Sequence[Window]) -> Window | None:
     return None if name == RUN else next(window for window in windows if window.name == name)
 
 
-def _why_unseen(check: Check, audit: Audit, counts: Mapping[Fate, int], value: int) -> str | None:
+def _why_unseen(check: Check, audit: Audit, window: Window | None, value: int) -> str | None:
     """Why a check that holds may hold only because somebody could not look."""
-    unverified = counts.get(Fate.UNVERIFIED, 0)
+    unseen = audit.unseen_in(window).get(Fate(check.measure.value), 0)
+    if check.measure in _HIDDEN_BY_UNVERIFIED:
+        unseen += audit.of(window).get(Fate.UNVERIFIED, 0)
+    if not unseen or holds(check, value + unseen):
+        return None
     nodes = "; ".join(f"{node}: {why}" for node, why in sorted(audit.unread_nodes.items()))
     because = f" ({nodes})" if nodes else ""
-    if check.measure in _HIDDEN_BY_UNVERIFIED and not holds(check, value + unverified):
-        return f"{unverified:,} of them could not be verified{because}"
-    if check.measure is Measure.PHANTOM and nodes:
-        return f"not every node could be read{because}"
-    return None
+    return f"{unseen:,} more cannot be ruled out, as not every read succeeded{because}"
 
 
 def _where(
@@ -93,8 +93,7 @@ def _where(
             named = [one for one in told if one.name.startswith(prefixes)]
             by_window = {one.name: audit.of(one).get(fate, 0) for one in named}
             parts.append(_spread(by_window, value, "in"))
-    nodes = dict.fromkeys(place.node for place in audit.counts)
-    by_node = {node: audit.of(window, node).get(fate, 0) for node in nodes if node}
+    by_node = {node: counts.get(fate, 0) for node, counts in audit.by_node(window).items() if node}
     parts.append(_spread(by_node, value, "on"))
     return "; ".join(filter(None, (MEANING[fate], ", ".join(filter(None, parts)))))
 

@@ -110,6 +110,26 @@ def test_unverified_writes_are_never_a_pass(tmp_path: Path) -> None:
     assert any(B in reason and "it is gone" in reason for reason in judgement.reasons)
 
 
+def test_replicas_do_not_vouch_for_a_node_that_could_not_be_read(tmp_path: Path) -> None:
+    answers: Answers = {1: ([1, 2], [copy(1), copy(2)])}
+    folder = folder_of(tmp_path, records(), answers, unread={0: "it answered 500"})
+    judgement = judge_run(run(), folder)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert {name for name in AUDIT if statuses(judgement)[name] is Status.INCONCLUSIVE} == {
+        "altered",
+        "duplicated",
+    }
+    assert any("2 more cannot be ruled out" in reason for reason in judgement.reasons)
+
+
+def test_a_node_that_could_not_be_read_is_no_doubt_where_it_may_hide_nothing(
+    tmp_path: Path,
+) -> None:
+    folder = folder_of(tmp_path, records(), GOOD, unread={1: "it answered 500"})
+    judgement = judge_run(run(), folder)
+    assert judgement.verdict is Verdict.PASS, judgement.reasons
+
+
 def doubted(folder: RunFolder, timeline: Timeline | None = None) -> str:
     judgement = judge_run(timeline or run(), folder)
     assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reasons

@@ -104,6 +104,37 @@ def test_a_write_that_another_node_has_is_present_though_its_own_cannot_be_read(
     assert fate_of(tmp_path, ACKNOWLEDGED, {1: ([1], [copy(1)])}) is Fate.PRESENT
 
 
+NOWHERE: dict[Fate, int] = {}
+EITHER = {Fate.ALTERED: 1, Fate.DUPLICATED: 1}
+ON_ALL_BUT_HOME: Answers = {1: ([1], [copy(1)])}
+
+
+@pytest.mark.parametrize(
+    ("records", "answers", "unseen"),
+    [
+        ([written(1)], FOUND, NOWHERE),
+        ([written(1)], {0: ([1], []), 1: ([1], [copy(1)])}, NOWHERE),
+        ([written(1)], ON_ALL_BUT_HOME, EITHER),
+        ([written(1, UNKNOWN)], ON_ALL_BUT_HOME, EITHER),
+        ([written(1, digest=NO_DIGEST)], ON_ALL_BUT_HOME, {Fate.DUPLICATED: 1}),
+        ([written(1, REFUSED)], ON_ALL_BUT_HOME, NOWHERE),
+        ([written(1, REFUSED)], NOT_READ_ON_B, {Fate.PHANTOM: 1}),
+        ([written(1, REFUSED)], NOT_FOUND, NOWHERE),
+        ([written(1, UNKNOWN)], NOT_READ_ON_B, EITHER),
+        ([written(1, UNKNOWN)], NOT_FOUND, NOWHERE),
+        ([written(1, UNKNOWN, node=1), written(1)], FOUND, EITHER),
+        ([written(1, UNKNOWN, node=1), written(1)], {**FOUND, 1: ([1], [])}, NOWHERE),
+        ([written(1)], NOT_READ_ON_B, NOWHERE),
+    ],
+)
+def test_what_a_node_that_was_written_to_may_hide_is_counted_when_it_was_not_read(
+    records: list[bytes], answers: Answers, unseen: dict[Fate, int], tmp_path: Path
+) -> None:
+    found = audited(tmp_path, records, answers)
+    assert found.unseen_in() == unseen
+    assert set(found.unseen) <= {Place(A, 0)}
+
+
 @pytest.mark.parametrize(
     ("sent", "stored"), [(NO_DIGEST, SAID), (SAID, None), (SAID, NO_DIGEST), (NO_DIGEST, None)]
 )

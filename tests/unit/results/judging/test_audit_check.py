@@ -10,7 +10,7 @@ from results.audit.document import audit_document
 from results.audit.offline import not_made
 from results.check import error_rate, of_writes
 from results.judging.audit_check import audit_checks, namesakes
-from results.windows import RUN, interval
+from results.windows import RUN, Window, interval
 from tests.unit.results.audited import A, B
 
 AUDIT = Audit(
@@ -92,3 +92,11 @@ def test_windows_and_nodes_cut_the_counts() -> None:
     assert AUDIT.of(interval("first", 0, 1)) == {Fate.PRESENT: 3}
     assert AUDIT.of(interval("late", 4, 6), A) == {Fate.PRESENT: 2, Fate.LOST: 1}
     assert AUDIT.compared_in(interval("late", 4, 6)) == 1
+    ends = Window("ends", ((0.0, 1.0), (2.0, 3.0), (5.0, 9.0)))
+    assert AUDIT.of(ends) == AUDIT.of()
+    assert AUDIT.of(interval("between", 1, 5)) == {}
+
+
+def test_each_node_has_its_own_counts() -> None:
+    assert AUDIT.by_node() == {A: {Fate.PRESENT: 5, Fate.LOST: 1}, B: {Fate.LOST: 4}}
+    assert AUDIT.by_node(interval("first", 0, 1)) == {A: {Fate.PRESENT: 3}}
