@@ -5,7 +5,7 @@ computed from that file alone. Life cycle:
 
 1. opened at test_start: header, plan, checks;
 2. `take` for each report of a load side, `tick` once a second;
-3. `close` writes the end, `judge` reads the timeline back and writes `verdict.json`.
+3. `close` writes the end, `judge` reads the timeline back and files the verdict.
 
 A disk that fills up does not end the run: from the first write that fails on, nothing more is
 written, and what is on disk is judged as INCONCLUSIVE. This module must not know Locust or print
@@ -26,8 +26,9 @@ from locustfiles.harness.arrivals.arrivals_so_far import ArrivalsSoFar
 from locustfiles.harness.ledger_book import LedgerBook
 from results.arrival import ArrivalsNow
 from results.audit.audit import Audit
+from results.bundle.filing import file_verdict
 from results.check import Check
-from results.errors import ResultsError, TimelineError
+from results.errors import TimelineError
 from results.field import Fields
 from results.health import RECORDER_FAILURES, WORKERS_LOST, WRITE_MAX_MS
 from results.judging.abort import CHECK_ABORTED, aborts_of
@@ -50,7 +51,7 @@ from results.timeline import (
 )
 from results.timeline_reader import read_timeline
 from results.timeline_writer import TimelineWriter
-from results.verdict import Judgement, as_document
+from results.verdict import Judgement
 from shapes.load import Load
 
 RECENT_SECONDS = 60
@@ -277,7 +278,7 @@ class RunBook:
             self._break(error)
 
     def judge(self, audit: Audit | None = None) -> Judgement:
-        """The verdict from timeline and ledger on disk, also written to `verdict.json`.
+        """The verdict from timeline and ledger on disk, also filed: see `filing.file_verdict`.
 
         `audit` is the one that this process has made, if any. Raises ResultsError when the files
         cannot be read back.
@@ -286,11 +287,7 @@ class RunBook:
             judgement = self._judge_broken(audit)
         else:
             judgement = replay(self.folder.timeline, audit)
-        try:
-            self.folder.write_verdict(as_document(judgement))
-        except ResultsError as error:
-            logger.error("the verdict could not be written: %s", error)
-        return judgement
+        return file_verdict(self.folder, judgement)
 
     def _judge_broken(self, audit: Audit | None) -> Judgement:
         """As if the disk had taken the end, and the failure with it."""

@@ -15,8 +15,6 @@ from locustfiles.harness.closing import Closed, Closing
 from locustfiles.harness.console import Console
 from locustfiles.harness.options import parsed_options
 from locustfiles.harness.run import Run
-from results.bundle.junit import junit
-from results.errors import ResultsError
 from results.run_folder import RunFolder
 from results.verdict import ExitCode, Judgement, worst
 
@@ -60,7 +58,6 @@ class Verdicts:
         self.last = (judgement, folder)
         self._exit_codes[-1] = judgement.exit_code
         self._set_exit_code()
-        _write_junit(folder, judgement)
         if self._is_headless:
             # Printed last, when all of its files are there.
             self._unseen = (judgement, self._closing.begin(folder))
@@ -83,10 +80,3 @@ class Verdicts:
         if unseen is not None:
             judgement, closed = unseen
             self._console.verdict(judgement, closed.folder, closed.lines())
-
-
-def _write_junit(folder: RunFolder, judgement: Judgement) -> None:
-    try:
-        folder.write_junit(junit(judgement, folder.run_id))
-    except ResultsError as error:
-        logger.error("junit.xml is missing: %s", error)
