@@ -20,7 +20,8 @@ RIGHT = ("began", "lasted", "detected", "recovered", "errors", "budget\nburnt", 
 
 MEANING = (
     "detected: from a fault's beginning to the first second that broke a check of the run.\n"
-    "recovered: from its healing until the checks held again.  errors: while it lasted.\n"
+    "recovered: from its healing until the checks held again, not known where none looked.\n"
+    "errors: while it lasted.\n"
     "budget burnt: of the errors that the run may make.  requests lost: fewer than expected.\n"
     "The last two count until it was recovered from."
 )
@@ -44,12 +45,23 @@ def _row(impact: Impact, errors: int | None) -> tuple[str, ...]:
         printable(fault.node.removeprefix("http://")) or "-",
         _seconds(fault.began_s),
         lasted,
-        "-" if impact.detect_s is None else _seconds(impact.detect_s),
-        "not seen" if impact.recover_s is None else _seconds(impact.recover_s),
+        "-" if impact.detect_s is None else _bounds(impact.detect_s, impact.detect_least_s),
+        _recovered(impact),
         "-" if errors is None else f"{errors:,}",
         "-" if impact.budget_burnt is None else f"{impact.budget_burnt * 100:,.0f} %",
         "-" if impact.requests_lost is None else f"{impact.requests_lost:,.0f}",
     )
+
+
+def _recovered(impact: Impact) -> str:
+    if impact.recover_s is not None:
+        return _bounds(impact.recover_s, impact.recover_least_s)
+    return "not seen" if impact.recover_least_s is None else "not known"
+
+
+def _bounds(most_s: float, least_s: float | None) -> str:
+    """Seconds that no check asks about may have been either."""
+    return f"{'' if least_s == most_s else '<= '}{_seconds(most_s)}"
 
 
 def _seconds(value_s: float) -> str:

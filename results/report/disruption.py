@@ -61,18 +61,34 @@ def fault_table(record: Record) -> Table | None:
 def _fault_row(fault: Document) -> tuple[Cell, ...]:
     began, healed = fault.number("began_s"), fault.number("healed_s")
     lasted = None if began is None or healed is None else healed - began
-    recovered = fault.number("recover_s")
     return (
         text(fault.text("id")),
         text(fault.text("kind")),
         text(fault.text("node")),
         Cell("-") if began is None else Cell(clock(began), began),
         Cell("never seen healed", None, "bad") if lasted is None else seconds(lasted),
-        seconds(fault.number("detect_s")),
-        Cell("not seen", None, "bad") if recovered is None else seconds(recovered),
+        _bounded(fault.number("detect_s"), fault.number("detect_least_s")),
+        _recovered(fault),
         share(fault.number("budget_burnt")),
         decimal(fault.number("requests_lost"), 0),
     )
+
+
+def _recovered(fault: Document) -> Cell:
+    most_s, least_s = fault.number("recover_s"), fault.number("recover_least_s")
+    if most_s is not None:
+        return _bounded(most_s, least_s)
+    if least_s is not None:
+        return Cell("not known: no check looked", None, "warn")
+    return Cell("not seen", None, "bad")
+
+
+def _bounded(most_s: float | None, least_s: float | None) -> Cell:
+    """Bundles from before there were two bounds tell one."""
+    cell = seconds(most_s)
+    if most_s is None or least_s is None or least_s == most_s:
+        return cell
+    return Cell(f"at most {cell.text}", most_s, "warn")
 
 
 def audit_section(record: Record) -> AuditSection | None:

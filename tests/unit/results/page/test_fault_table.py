@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from results.check import error_rate
 from results.page.fault_table import MOST_FAULTS
 from results.page.summary import summary
-from results.timeline import Fault
+from results.timeline import Fault, PlannedPhase
 from tests.unit.results.page.test_summary import section
-from tests.unit.results.test_fault_verdict import KILL, judged
+from tests.unit.results.test_fault_verdict import KILL, PLAN, judged
 
 
 def test_each_fault_has_a_row_with_what_it_did() -> None:
@@ -33,6 +34,17 @@ def test_what_is_not_known_of_a_fault_is_said() -> None:
     assert section(text, "fault")[1] == [
         *("kill", "-", "5 s", "not healed", "-", "not seen", "0", "0 %", "0"),
     ]
+
+
+def test_times_that_no_check_looked_at_are_bounds_or_not_known() -> None:
+    phases = (PlannedPhase("steady", 0, 10), PlannedPhase("burst", 10, 20))
+    plan = replace(PLAN, phases=phases)
+    burst = error_rate(below=0.5, window="phase:burst")
+    text = summary(judged(KILL, checks=(burst,), plan=plan), folder="")
+    assert section(text, "fault")[1][4:6] == ["-", "<= 2 s"]
+    steady = error_rate(below=0.5, window="phase:steady")
+    text = summary(judged(KILL, bad=range(5, 20), checks=(steady,), plan=plan), folder="")
+    assert section(text, "fault")[1][4:6] == ["0 s", "not known"]
 
 
 def test_a_run_without_faults_has_no_table_of_them() -> None:

@@ -24,6 +24,29 @@ def test_a_fault_that_was_never_seen_healed_says_so() -> None:
     assert row[6] == "not seen"
 
 
+def test_times_that_no_check_looked_at_are_bounds_or_not_known() -> None:
+    fault = {"id": "a", "kind": "kill", "node": "", "began_s": 3.0, "healed_s": 5.0}
+    seen = fault | {"detect_s": 4.0, "detect_least_s": 1.0, "recover_least_s": 2.0}
+    unknown, bounded, known, older = cells(
+        disruption.fault_table(
+            of(
+                {
+                    "faults": [
+                        seen,
+                        seen | {"recover_s": 6.0},
+                        seen | {"detect_least_s": 4.0, "recover_s": 2.0},
+                        fault | {"detect_s": 4.0, "recover_s": 6.0},
+                    ]
+                }
+            )
+        )
+    )
+    assert unknown[5:7] == ["at most 4.0 s", "not known: no check looked"]
+    assert bounded[5:7] == ["at most 4.0 s", "at most 6.0 s"]
+    assert known[5:7] == ["4.0 s", "2.0 s"]
+    assert older[5:7] == ["4.0 s", "6.0 s"]
+
+
 def test_writes_are_counted_by_fate_window_and_node(stormy: Record) -> None:
     section = disruption.audit_section(stormy)
     assert section is not None
