@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from results.arrival import ArrivalStats, ArrivalTally, together
@@ -20,6 +19,7 @@ from results.figure import FigureStats, FigureSums
 from results.histogram import EncodedHistogram, Histogram, decode
 from results.sample import Outcome
 from results.second import EndpointSecond, SecondReport
+from results.selection import is_about
 from results.timeline import Plan, Timeline
 from results.windows import Window
 
@@ -112,7 +112,7 @@ class WindowStats:
         """None is the total; a name or pattern that nothing matched has no requests."""
         if endpoint is None:
             return self.total
-        found = self.endpoints.get(endpoint) or self.selections.get(endpoint)
+        found = self.selections.get(endpoint) or self.endpoints.get(endpoint)
         return found or _Sums().stats()
 
     @property
@@ -316,7 +316,7 @@ def _window_stats(
     for pattern in patterns:
         selected = _Sums()
         for name, entry in sums.items():
-            if name == pattern or fnmatchcase(name, pattern):
+            if is_about(pattern, name):
                 selected.add(entry)
         selections[pattern] = selected.stats()
     ranges = window.seconds()

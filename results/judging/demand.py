@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from heapq import heappop, heappush
 
-from results.judging.tally import is_about
 from results.sample import Outcome
 from results.second import EndpointSecond, SecondReport
+from results.selection import is_about
 from results.timeline import Plan
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from results.check import EACH_PHASE, Check
@@ -22,6 +21,7 @@ from results.judging.evaluation import CheckResult, Status, evaluate
 from results.judging.overhang import Overhang
 from results.measure import Measure, Series
 from results.second import EndpointSecond, SecondReport
+from results.selection import is_about
 from results.statistic import EndpointStats, Latency, WindowStats, latency_of
 from results.windows import RUN, Window
 
@@ -108,8 +108,7 @@ class LiveCheck:
 
     def is_about(self, name: str) -> bool:
         """Whether the check is about the endpoint of that name."""
-        pattern = self._check.endpoint
-        return pattern is None or name == pattern or fnmatchcase(name, pattern)
+        return is_about(self._check.endpoint, name)
 
     def _add(self, second: int, endpoint: EndpointSecond) -> None:
         failed = sum(endpoint.errors.values())

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from functools import lru_cache
 
 from results.histogram import EncodedHistogram, Histogram, decode
 from results.measure import Series
 from results.second import EndpointSecond
+from results.selection import is_about
 from results.statistic import NODE_MADE
 
 
@@ -91,12 +90,6 @@ class Tally:
             found = [decode(one) for one in told if one is not None and one.count]
             self._decoded[key] = _sum(found)
         return self._decoded[key]
-
-
-@lru_cache(maxsize=4096)
-def is_about(selection: str | None, name: str) -> bool:
-    """Whether a selection of endpoints holds the one of that name."""
-    return selection is None or name == selection or fnmatchcase(name, selection)
 
 
 def series_of(endpoint: EndpointSecond, series: Series) -> EncodedHistogram | None:

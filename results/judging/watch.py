@@ -17,9 +17,10 @@ from results.judging.check_result import holds
 from results.judging.demand import Demand
 from results.judging.expectation import Expectation
 from results.judging.sliding import Sliding
-from results.judging.tally import NOTHING, Part, Tally, is_about
+from results.judging.tally import NOTHING, Part, Tally
 from results.measure import Bound, Measure
 from results.second import EndpointSecond
+from results.selection import is_about
 from results.timeline import Timeline
 from results.windows import RUN, phase_windows, plan_end_s
 
