@@ -13,15 +13,11 @@ from dataclasses import dataclass
 
 from results.errors import TimelineError
 from results.histogram import EncodedHistogram, Histogram
-from results.second import EndpointSecond
-from results.timeline import MAX_LINE_BYTES, Plan, Timeline
-from results.timeline_writer import LEAST_SECOND_BYTES
+from results.second import LATEST_S, EndpointSecond
+from results.timeline import Plan, Timeline
 from results.windows import run_window
 
 QUANTILES = (0.5, 0.99, 1.0)
-
-LONGEST_S = MAX_LINE_BYTES // LEAST_SECOND_BYTES
-"""A longer plan is never recorded (results.timeline_writer)."""
 
 Figures = tuple[float | None, ...]
 """One for each second; None where there is nothing to tell."""
@@ -80,10 +76,10 @@ def series(timeline: Timeline) -> Series:
     that no run can have had it.
     """
     (seconds,) = run_window(timeline).seconds()
-    if len(seconds) > LONGEST_S:
+    if not -LATEST_S <= seconds.start < seconds.stop <= LATEST_S + 1:
         raise TimelineError(
-            f"the timeline's seconds reach from {seconds.start:,} to {seconds.stop:,}: no run can "
-            f"be planned that is longer than {LONGEST_S:,} s, so one of its lines is wrong"
+            f"the timeline's seconds reach from {seconds.start:,} to {seconds.stop:,}: no run may "
+            f"be longer than {LATEST_S:,} s, so one of its lines is wrong"
         )
     ended: dict[int, list[EndpointSecond]] = {}
     for report in timeline.reports:

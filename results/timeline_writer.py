@@ -8,7 +8,6 @@ This module must not compute statistics.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from results.errors import TimelineError
-from results.second import SecondReport
+from results.second import LATEST_S, SecondReport
 from results.timeline import (
     MAX_LINE_BYTES,
     VERSION,
@@ -30,10 +29,10 @@ from results.timeline import (
     TargetSample,
 )
 
-LEAST_SECOND_BYTES = 6
-"""What each second of a plan takes in its line, at the least: `0,` users, `0.0,` user-seconds."""
-
 SECONDS_A_DAY = 86_400
+
+LONGEST_PLAN_S = LATEST_S - SECONDS_A_DAY
+"""What is still under way at a plan's end, and its audit, must be recordable too."""
 
 
 def _line(kind: str, fields: Mapping[str, object]) -> str:
@@ -56,22 +55,24 @@ def _plan_fields(plan: Plan) -> dict[str, object]:
 
 
 def require_recordable(plan: Plan) -> None:
-    """Raises TimelineError when the plan does not fit into its line."""
-    _require_fits(plan.duration_s, len(_line("plan", _plan_fields(plan))))
+    """Raises TimelineError when the plan does not fit into its line, or is longer than any run."""
+    require_recordable_length(plan.duration_s)
+    size_bytes = len(_line("plan", _plan_fields(plan)))
+    if size_bytes > MAX_LINE_BYTES:
+        why = f"its seconds take {size_bytes:,} bytes, of which there may be {MAX_LINE_BYTES:,}"
+        raise _too_long(plan.duration_s, why, plan.duration_s * MAX_LINE_BYTES / size_bytes)
 
 
 def require_recordable_length(duration_s: float) -> None:
-    """The same of a length that no plan can have, before anybody counts its seconds."""
-    _require_fits(duration_s, math.ceil(duration_s) * LEAST_SECOND_BYTES)
+    """The same of a length that no run can have, before anybody counts its seconds."""
+    if duration_s > LONGEST_PLAN_S:
+        why = f"none may be longer than {LONGEST_PLAN_S:,} s"
+        raise _too_long(duration_s, why, LONGEST_PLAN_S)
 
 
-def _require_fits(duration_s: float, size_bytes: int) -> None:
-    if size_bytes <= MAX_LINE_BYTES:
-        return
-    fits_s = duration_s * MAX_LINE_BYTES / size_bytes
-    raise TimelineError(
-        f"the plan of {duration_s / SECONDS_A_DAY:,.1f} days is too long to be recorded: its "
-        f"seconds take {size_bytes:,} bytes or more, of which there may be {MAX_LINE_BYTES:,}. "
+def _too_long(duration_s: float, why: str, fits_s: float) -> TimelineError:
+    return TimelineError(
+        f"the plan of {duration_s / SECONDS_A_DAY:,.1f} days is too long to be recorded: {why}. "
         f"Plan at most about {fits_s / SECONDS_A_DAY:,.1f} days, or scale it down with --time-scale"
     )
 

@@ -387,6 +387,21 @@ def test_a_plan_that_no_reader_would_take_is_refused_before_it_is_written(tmp_pa
 
 
 def test_a_length_that_no_plan_can_have_is_refused_without_counting_its_seconds() -> None:
-    require_recordable_length(30 * 86_400)
-    with pytest.raises(TimelineError, match=r"plan of 40\.0 days .* at most about 32\.4 days"):
-        require_recordable_length(40 * 86_400)
+    require_recordable_length(10 * 86_400)
+    with pytest.raises(TimelineError, match=r"plan of 11\.0 days .* at most about 10\.6 days"):
+        require_recordable_length(11 * 86_400)
+    sparse = Plan(11 * 86_400.0, (), (), ())
+    with pytest.raises(TimelineError, match="plan of 11"):
+        require_recordable(sparse)
+
+
+@pytest.mark.parametrize("second_s", [1_000_001, -1_000_001, 9_999_990])
+def test_a_second_that_no_run_can_have_is_refused_since_each_before_it_would_be_looked_at(
+    tmp_path: Path, second_s: int
+) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(f"{HEADER_LINE}\n{second(second_s)}\n")
+    with pytest.raises(TimelineError, match=r"line 2.*more than 1,000,000 s from"):
+        read_timeline(path)
+    path.write_text(f"{HEADER_LINE}\n{second(1_000_000 if second_s > 0 else -1_000_000)}\n")
+    assert len(read_timeline(path).reports) == 1
