@@ -202,37 +202,65 @@ def bounds(measure: Measure) -> tuple[Bound, ...]:
     return (*sides, Bound.EQUAL) if equal else sides
 
 
-def formatted(measure: Measure, value: float | None) -> str:
-    """A value or limit with its unit, for people."""
+MOST_DIGITS = 12
+"""More than usual. What differs from its limit by less is a matter of binary fractions."""
+
+
+def formatted(measure: Measure, value: float | None, *, limit: float | None = None) -> str:
+    """A value or limit with its unit, for people. None is rounded to its limit, or across."""
     if value is None:
         return "-"
+    number_text, suffix, factor = _parts(measure, value, 0)
+    if limit is None or not (math.isfinite(value) and math.isfinite(limit)):
+        return number_text + suffix
+    for further in range(MOST_DIGITS + 1):
+        number_text, suffix, factor = _parts(measure, value, further)
+        rounded = float(number_text.replace(",", "")) / factor
+        if _side(rounded, limit) == _side(value, limit):
+            break
+    return number_text + suffix
+
+
+def _side(value: float, limit: float) -> int:
+    """-1 below it, 1 above it, 0 at it."""
+    if math.isclose(value, limit, rel_tol=1e-14):
+        return 0
+    return 1 if value > limit else -1
+
+
+def _parts(measure: Measure, value: float, further: int) -> tuple[str, str, float]:
+    """The number in so many digits more than usual, its unit, and what it was multiplied by."""
     match measure.unit:
         case Unit.SHARE:
-            is_near_one = measure in (Measure.ACHIEVED, Measure.AVAILABILITY)
-            return f"{value * 100:.2f} %" if is_near_one else f"{value * 100:.4g} %"
+            if measure in (Measure.ACHIEVED, Measure.AVAILABILITY):
+                return f"{value * 100:.{2 + further}f}", " %", 100
+            return f"{value * 100:.{4 + further}g}", " %", 100
         case Unit.COUNT:
-            return f"{value:,.0f}"
+            return f"{value:,.{further}f}", "", 1
         case Unit.PER_S:
-            return f"{number(value)}/s"
+            return number(value, further), "/s", 1
         case Unit.MS:
-            return f"{value:,.1f} ms" if value < 1000 else f"{value:,.0f} ms"
+            return f"{value:,.{further + (value < 1000)}f}", " ms", 1
         case Unit.S:
-            return f"{number(value)} s"
+            return number(value, further), " s", 1
         case Unit.OWN:
-            return f"{value:.4g}" if measure is Measure.RATIO else number(value)
+            is_ratio = measure is Measure.RATIO
+            return f"{value:.{4 + further}g}" if is_ratio else number(value, further), "", 1
         case _:
             assert_never(measure.unit)
 
 
-def number(value: float) -> str:
-    """Any number in 12 characters or fewer: whole ones as they are, others with five digits."""
+def number(value: float, further: int = 0) -> str:
+    """Any number in 12 characters or fewer: whole ones as they are, others with five digits, or
+    `further` more."""
     if not math.isfinite(value):
         return str(value)
     if abs(value) >= 1e9 or 0 < abs(value) < 1e-4:
-        return f"{value:.4g}"
+        return f"{value:.{4 + further}g}"
     if value == int(value):
         return f"{value:,.0f}"
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:,.5g}"
+    whole = abs(value) >= 10_000
+    return f"{value:,.{further}f}" if whole else f"{value:,.{5 + further}g}"
 
 
 def quantile_name(quantile: float) -> str:

@@ -314,7 +314,7 @@ class Stress:
                 name = "mean"
             case _:
                 name = check.measure.replace("_", " ")
-        return f"{name} {formatted(check.measure, result.value)}"
+        return f"{name} {formatted(check.measure, result.value, limit=check.limit)}"
 
 
 def _climbs(until: Check, stairs: Sequence[Stair]) -> list[_Climb]:

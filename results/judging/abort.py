@@ -57,7 +57,7 @@ class Broken:
     def text(self) -> str:
         """For the console."""
         check = self.check
-        shown = formatted(check.measure, self.value)
+        shown = formatted(check.measure, self.value, limit=check.limit)
         return f"{check.id} is broken, {shown} after {self.before_s} s ({check.expression})"
 
 
@@ -253,8 +253,9 @@ def _number(text: str) -> float | None:
 def _failed(result: CheckResult, broken: Broken) -> CheckResult:
     check = result.check
     where = f" of {check.endpoint}" if check.endpoint else ""
+    shown = formatted(check.measure, broken.value, limit=check.limit)
     reason = (
-        f"{check.id}: {formatted(check.measure, broken.value)}{where} in window {check.window} "
+        f"{check.id}: {shown}{where} in window {check.window} "
         f"before second {broken.before_s}, asked for {check.comparison}; the run was stopped "
         "there, since the check says abort"
     )

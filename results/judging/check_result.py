@@ -50,7 +50,7 @@ def compared(check: Check, value: float, samples: int, why: str = "") -> CheckRe
         return inconclusive(check, "no samples")
     if not (math.isfinite(value) and math.isfinite(check.limit)):
         return inconclusive(check, f"the value {value} or the limit {check.limit} is no number")
-    shown = formatted(check.measure, value)
+    shown = formatted(check.measure, value, limit=check.limit)
     status = Status.PASS if holds(check, value) else Status.FAIL
     where = f" of {check.endpoint}" if check.endpoint else ""
     reason = (

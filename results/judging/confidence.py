@@ -58,12 +58,13 @@ def near_its_limit(result: CheckResult, hits: int, total: int) -> CheckResult:
     if not low <= limit <= high:
         return result
     measure = result.check.measure
+    ends = [formatted(measure, end, limit=limit) for end in (low, high)]
     more = needed(hits / total, limit)
     settle = "no number of further requests would settle it"
     if more is not None:
         settle = f"{max(1, more - total):,} more with the same share would settle it"
     reason = (
         f"{result.reason}; the limit lies within the 95 % interval of {total:,}, "
-        f"{formatted(measure, low)} to {formatted(measure, high)}: {settle}"
+        f"{' to '.join(ends)}: {settle}"
     )
     return replace(result, reason=reason, interval=(low, high))

@@ -167,7 +167,7 @@ class Rolling:
         return CheckResult(check, status, found.value, self._samples, reason, firm)
 
     def _said(self, found: Spell) -> str:
-        shown = formatted(self.check.measure, found.value)
+        shown = formatted(self.check.measure, found.value, limit=self.check.limit)
         place = f"from {found.first_s} to {found.end_s} s"
         if self.check.over_s is not None:
             return f"{shown} {place}, the worst {self.length} s,"

@@ -165,9 +165,12 @@ def _check_table(results: tuple[CheckResult, ...]) -> PageTable:
     table = PageTable(left=("status", "check", "window", "endpoint"), right=numbers)
     for result in results:
         check = result.check
-        cells = [formatted(check.measure, result.value), f"{result.samples:,}"]
+        value = formatted(check.measure, result.value, limit=check.limit)
+        cells = [value, f"{result.samples:,}"]
         if has_interval:
-            ends = [formatted(check.measure, end) for end in result.interval or ()]
+            ends = [
+                formatted(check.measure, end, limit=check.limit) for end in result.interval or ()
+            ]
             cells.insert(1, " to ".join(ends) or "-")
         table.row(
             _status(result.status),

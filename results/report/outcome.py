@@ -177,5 +177,5 @@ def _check_row(result: Document, has_endpoint: bool, has_interval: bool) -> tupl
 def _value(result: Document, value: float | None) -> str:
     measure = result.text("measure")
     if measure in set(Measure):
-        return formatted(Measure(measure), value)
+        return formatted(Measure(measure), value, limit=result.number("limit"))
     return plain(value).text

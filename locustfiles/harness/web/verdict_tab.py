@@ -33,7 +33,7 @@ def rows(owner: Owner) -> list[dict[str, object]]:
             check = result.check
             where = f"{check.comparison}, {check.window}"
             where += f", {check.endpoint}" if check.endpoint else ""
-            value = formatted(check.measure, result.value)
+            value = formatted(check.measure, result.value, limit=check.limit)
             found.append((result.status.value, where, f"{value} ({result.samples:,} samples)"))
         found.append(("", "files", str(folder.path)))
     return [
