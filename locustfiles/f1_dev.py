@@ -7,7 +7,7 @@ Roles: one node, app.
 Faults: none.
 Passes when: no request fails and nothing that was read differs from what was written: health all
     up, event by id, 45 tests without failure, >= 10 file changes found, counter up by exactly 50;
-    > 1,000 events stored.
+    > 1,000 events stored, and none that was acknowledged is lost.
 
 The test job is real work, the rest of its 100 ms a labelled wait (oddity 1). F1-7: `workflow_s`.
 """
@@ -20,7 +20,7 @@ from time import perf_counter, time_ns
 from locust import constant, task
 
 from locustfiles.harness import Cluster, FoundationUser, Scenario, strap_in
-from results.check import errors, figure
+from results.check import errors, figure, of_writes
 from shapes.locust_shape import PhasedShape
 from shapes.profile import steady
 
@@ -64,8 +64,7 @@ class DevWorkflowUser(FoundationUser):
     def change_code(self) -> None:
         """F1-4: what was stored comes back by its id as it was sent."""
         sent = ("dev_workflow", CODE_CHANGE, f"dev-{self.random.getrandbits(64):016x}")
-        stored = self.store(*sent)
-        if stored is not None and (event := self.foundation.get(stored)) is not None:
+        if (stored := self.store(*sent)) and (event := self.foundation.get(stored)) is not None:
             found = (event.type, event.data, event.correlation_id)
             self.expect(found == sent, "an event comes back as sent")
 
@@ -114,6 +113,7 @@ strap_in(
             errors(at_most=0),
             figure("unmet", "sum", at_most=0),
             figure("events_stored", "sum", above=1_000, scales="time"),
+            of_writes("lost"),
         ),
     )
 )

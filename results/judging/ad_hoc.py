@@ -23,21 +23,24 @@ _OF_ANSWERS = (
 
 
 def applying(
-    checks: Sequence[Check], observed: Collection[str]
+    checks: Sequence[Check], observed: Collection[str], *, wrote: bool = True
 ) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
     """Those that apply without a plan, and those that are left out; both in their order.
 
     `observed` names the run's figures: one of what must never happen (`at_most=0`) applies when
-    users that observe it ran, since a person chooses which do.
+    users that observe it ran, since a person chooses which do. So do those of writes when users
+    that write ran.
     """
-    stay = tuple(check for check in checks if _applies(check, observed))
+    stay = tuple(check for check in checks if _applies(check, observed, wrote))
     return stay, tuple(check for check in checks if check not in stay)
 
 
-def _applies(check: Check, observed: Collection[str]) -> bool:
+def _applies(check: Check, observed: Collection[str], wrote: bool) -> bool:
     if check.window != RUN:
         return False
-    if check.measure in _OF_ANSWERS or check.measure in OF_WRITES:
+    if check.measure in OF_WRITES:
+        return wrote
+    if check.measure in _OF_ANSWERS:
         return True
     figure = check.figure
     if check.measure is not Measure.FIGURE or figure is None:
