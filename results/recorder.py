@@ -133,7 +133,9 @@ class Recorder:
 
         Its corrected latency is never below its raw one, whatever start was intended.
         """
-        name, intended_us, start_us, end_us, outcome, status, size, emulated_us, _, node, _ = sample
+        name, intended_us, start_us, end_us, outcome, status, size, emulated_us, _, node, _, _ = (
+            sample
+        )
         second = (end_us - self._origin_us) // _SECOND_US
         bin_ = self._open
         if bin_ is None or bin_.second != second:

@@ -40,7 +40,10 @@ class Sample(NamedTuple):
     `write_id` names the write that the request carries: 16 bytes, or 16 for each of a batch, one
     after the other; `digest` is the hash of what each of them says, 8 bytes each. A digest of zeros
     is one that nobody made. `status` is 0 when no response line arrived. `node` is the target's
-    origin, such as `http://127.0.0.1:8001`.
+    origin, such as `http://127.0.0.1:8001`; of a request that was redirected, where it went first.
+    `repeated` says that this may be the end of a further sending (a redirect that was followed, a
+    connection that was replaced, a retry of the client's own): when it failed, the one before it
+    may have taken effect all the same.
     """
 
     name: str
@@ -54,3 +57,4 @@ class Sample(NamedTuple):
     write_id: bytes | None
     node: str
     digest: bytes | None = None
+    repeated: bool = False

@@ -22,12 +22,15 @@ from locustfiles.harness.event_outcome import outcome_of, status_of
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.http.response import Response
 from locustfiles.harness.http.write import Write, write_of
+from locustfiles.harness.redirected import first_url, was_redirected
+from results.ledger.ledger import FURTHER_NODES
 from results.sample import Outcome, Sample
 
 MAX_HOSTS = 100
-"""Hosts that are kept apart; a crawler could name thousands, each a cell in every second."""
+"""Hosts that are kept apart; a crawler could name thousands, each a cell in every second. The
+others are one, as in the ledger."""
 
-FURTHER_HOSTS = "(further hosts)"
+_DEFAULT_PORTS = {"http:": ":80", "https:": ":443"}
 
 MAX_AGE_S = 3600.0
 """A start that is said to be longer ago than this is no start, such as one in milliseconds."""
@@ -86,6 +89,9 @@ class EventRecorder:
         start_us = wall_us(now_s - _age_s(start_time, took_us))
         outcome = outcome_of(exception, response) if exception else Outcome.OK
         write_id, digest = self._write(context)
+        # A client that tries again (FastHttpUser with PUT, say) tells of its last attempt alone,
+        # and may be refused when the one before it was stored.
+        repeated = outcome is Outcome.REFUSED or was_redirected(request_type, response)
         self._record(
             Sample(
                 endpoint,
@@ -97,8 +103,9 @@ class EventRecorder:
                 _length(response_length),
                 0,
                 write_id,
-                self._host(url),
+                self._host(first_url(response, url)),
                 digest,
+                repeated,
             )
         )
 
@@ -112,16 +119,19 @@ class EventRecorder:
             return None, None
 
     def _host(self, url: object) -> str:
-        """Scheme, host and port of a URL, without user and password; empty when there is none."""
+        """Scheme, host and port of a URL, without user and password and the scheme's own port, as
+        other samples name their nodes; empty when there is none."""
         text = _text(url) if isinstance(url, str | bytes) else ""
         parts = text.split("/", 3)
         if len(parts) < 3 or parts[1] or not parts[0].endswith(":"):
             return ""
         host = parts[2].partition("?")[0].partition("#")[0].rpartition("@")[2].lower()
-        origin = f"{parts[0].lower()}//{host}"
+        scheme = parts[0].lower()
+        host = host.removesuffix(_DEFAULT_PORTS.get(scheme, "")).removesuffix(":")
+        origin = f"{scheme}//{host}"
         if origin not in self._hosts:
             if len(self._hosts) >= MAX_HOSTS:
-                return FURTHER_HOSTS
+                return FURTHER_NODES
             self._hosts.add(origin)
         return origin
 

@@ -60,9 +60,17 @@ def write_outcome(sample: Sample) -> WriteOutcome:
     """What `sample` says of the writes that it names.
 
     Only an answer acknowledges: 2xx, whatever a check made of its content. Refused is what an
-    answer denies (3xx and 4xx, but not 408 and 425, which say nothing of the request's effect), and
-    what nobody listened to.
+    answer denies (4xx, but not 408 and 425, which say nothing of the request's effect), and what
+    nobody listened to; a redirect may follow what was stored (303). A denial of what was sent
+    before, perhaps elsewhere, says nothing of the first sending.
     """
+    outcome = _outcome_of_last(sample)
+    if outcome is WriteOutcome.REFUSED and sample.repeated:
+        return WriteOutcome.UNKNOWN
+    return outcome
+
+
+def _outcome_of_last(sample: Sample) -> WriteOutcome:
     match sample.outcome:
         case Outcome.OK | Outcome.CHECK:
             if 200 <= sample.status < 300:
@@ -87,7 +95,7 @@ def write_outcome(sample: Sample) -> WriteOutcome:
 
 
 def _denied(status: int) -> WriteOutcome:
-    if 300 <= status < 500 and status not in (408, 425):
+    if 400 <= status < 500 and status not in (408, 425):
         return WriteOutcome.REFUSED
     return WriteOutcome.UNKNOWN
 
@@ -185,7 +193,7 @@ class Ledger:
 
     def record(self, sample: Sample) -> None:
         """Note what the writes that `sample` names ended in; none for a sample without any."""
-        _, _, _, end_us, outcome, status, _, _, ids, node, digest = sample
+        _, _, _, end_us, outcome, status, _, _, ids, node, digest, _ = sample
         if not ids:
             return
         number = self._nodes.get(node)

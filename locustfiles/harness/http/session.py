@@ -46,13 +46,15 @@ from results.sample import Outcome, Sample
 SampleSink = Callable[[Sample], None]
 
 
-_Facts = tuple[str, float, float, int | None, Write, Reply, bytes, int]
+_Facts = tuple[str, float, float, int | None, Write, Reply, bytes, tuple[int, bool]]
 """What a sample needs and Locust's event does not have: the node, start and end in seconds, the
-intended start, the writes, the reply, its head in lower case, and what the redirects before it
-declared as emulated. A plain tuple, since a named one takes 0.25 us to make."""
+intended start, the writes, the reply, its head in lower case, and of what was sent before it: how
+much the redirects declared as emulated, and whether there was anything. A plain tuple, since a
+named one takes 0.25 us to make."""
 
 _NO_WRITE: Write = (None, None)
 _NO_REPLY = Reply(0, b"", b"", 0)
+_FIRST = (0, False)
 
 
 class LeanHttpSession(Calls):
@@ -188,7 +190,7 @@ class LeanHttpSession(Calls):
         chain: Chain | None = None
         if intended_us is None:
             intended_us, self.intended_us = self.intended_us, None
-        reply, error, answered = _NO_REPLY, None, False
+        reply, error, answered, reconnects = _NO_REPLY, None, False, self.connections.reconnects
         start_s = perf_counter()
         try:
             reply = exchange(origin, payload, method == "HEAD", timeout_s, start_s)
@@ -208,7 +210,7 @@ class LeanHttpSession(Calls):
         finally:
             end_s = perf_counter()
             if not answered:
-                ended: _Facts = (origin.url, start_s, end_s, intended_us, write, reply, b"", 0)
+                ended: _Facts = (origin.url, start_s, end_s, intended_us, write, reply, b"", _FIRST)
                 self._yield(meta, ended, Outcome.CANCELLED)
         final_url, emulated_before_us = full_url, 0
         if chain is not None:
@@ -227,7 +229,7 @@ class LeanHttpSession(Calls):
             write,
             reply,
             head,
-            emulated_before_us,
+            (emulated_before_us, chain is not None or self.connections.reconnects > reconnects),
         )
         if body is not None:
             response: Response = self._streamed(final_url, meta, facts, error, body, catch_response)
@@ -308,11 +310,11 @@ class LeanHttpSession(Calls):
     def _report_stream(self, facts: _Facts, response: StreamedResponse) -> None:
         """At the end of its body, whose time and bytes belong to the request."""
         stream, meta = response.stream, response.request_meta
-        node, start_s, _, intended_us, write, reply, head, emulated_before_us = facts
+        node, start_s, _, intended_us, write, reply, head, before = facts
         end_s = stream.ended_s
         size = max(reply.bytes_received, stream.bytes_received)
         reply = reply._replace(bytes_received=size)
-        facts = (node, start_s, end_s, intended_us, write, reply, head, emulated_before_us)
+        facts = (node, start_s, end_s, intended_us, write, reply, head, before)
         if stream.cancelled:
             self._yield(meta, facts, Outcome.CANCELLED)
             return
@@ -346,7 +348,7 @@ class LeanHttpSession(Calls):
         """Locust is not told of a cancelled request: its outcome is unknown, not a failure."""
         if self._sink is None:
             return
-        node, start_s, end_s, intended_us, write, reply, head, emulated_before_us = facts
+        node, start_s, end_s, intended_us, write, reply, head, before = facts
         self._sink(
             Sample(
                 f"{meta['request_type']} {meta['name']}",
@@ -356,10 +358,11 @@ class LeanHttpSession(Calls):
                 outcome,
                 reply.status,
                 reply.bytes_received,
-                emulated_us(head) + emulated_before_us,
+                emulated_us(head) + before[0],
                 write[0],
                 node,
                 write[1],
+                before[1],
             )
         )
 

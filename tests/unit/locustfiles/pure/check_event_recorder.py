@@ -12,13 +12,15 @@ import uuid_utils
 from locust.env import Environment
 from locust.event import Events
 
-from locustfiles.harness.event_recorder import FURTHER_HOSTS, MAX_HOSTS, EventRecorder
+from locustfiles.harness.audit.run_audit import origins_of
+from locustfiles.harness.event_recorder import MAX_HOSTS, EventRecorder
 from locustfiles.harness.http.clock import wall_us
 from locustfiles.harness.http.origin import Origin
 from locustfiles.harness.http.resolver import Address, Resolver
 from locustfiles.harness.http.response import Response
 from locustfiles.harness.http.session import LeanHttpSession
 from locustfiles.harness.http.transport_error import NeverSent
+from results.ledger.ledger import FURTHER_NODES
 from results.sample import Outcome, Sample
 
 
@@ -65,7 +67,7 @@ def test_an_event_is_one_sample_that_ends_about_now(taken: Taken) -> None:
     assert (sample.name, sample.outcome, sample.bytes_received) == ("GET /", Outcome.OK, 5)
     assert sample.end_us - sample.start_us == 12_500
     assert 0 <= now_us - sample.end_us < 5_000_000
-    assert sample.node == "http://a.example:80"
+    assert sample.node == "http://a.example"
     assert sample.intended_us is None, "nobody knows when it was meant to start"
 
 
@@ -151,10 +153,33 @@ def test_without_a_url_there_is_no_host(taken: Taken, url: object) -> None:
     assert found(taken.fire(url=url)).node == ""
 
 
+@pytest.mark.parametrize(
+    ("url", "node"),
+    [
+        ("http://node:80", "http://node"),
+        ("HTTP://Node:80/x", "http://node"),
+        ("https://node:443/", "https://node"),
+        ("https://node:80/", "https://node:80"),
+        ("http://node:443/", "http://node:443"),
+        ("http://node:8080/", "http://node:8080"),
+        ("http://[::1]:80/", "http://[::1]"),
+        ("http://[::1]/", "http://[::1]"),
+        ("http://node:/", "http://node"),
+        ("ws://node:80/", "ws://node:80"),
+    ],
+)
+def test_a_node_has_one_name_with_and_without_its_schemes_port(
+    taken: Taken, url: str, node: str
+) -> None:
+    assert found(taken.fire(url=url)).node == node
+    if node.startswith("http") and "node:/" not in url:
+        assert origins_of([url]) == (node,), "as an audit asks for it"
+
+
 def test_hosts_beyond_a_bound_are_counted_as_one(taken: Taken) -> None:
     nodes = [found(taken.fire(url=f"http://host{number}/")).node for number in range(MAX_HOSTS + 5)]
     assert nodes[MAX_HOSTS - 1] == f"http://host{MAX_HOSTS - 1}"
-    assert nodes[MAX_HOSTS:] == [FURTHER_HOSTS] * 5
+    assert nodes[MAX_HOSTS:] == [FURTHER_NODES] * 5
     assert found(taken.fire(url="http://host0/")).node == "http://host0", "still its own"
 
 

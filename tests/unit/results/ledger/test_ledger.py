@@ -64,7 +64,7 @@ def rows(report: WritesReport) -> list[tuple[Any, ...]]:
 
 ACKNOWLEDGED, REFUSED, UNKNOWN = WriteOutcome
 
-DENIALS = {300: REFUSED, 303: REFUSED, 304: REFUSED, 400: REFUSED, 404: REFUSED, 409: REFUSED,
+DENIALS = {300: UNKNOWN, 303: UNKNOWN, 304: UNKNOWN, 400: REFUSED, 404: REFUSED, 409: REFUSED,
            408: UNKNOWN, 425: UNKNOWN, 429: REFUSED, 499: REFUSED}  # fmt: skip
 NOTHING_SAID = {0: UNKNOWN, 100: UNKNOWN, 500: UNKNOWN, 503: UNKNOWN, 504: UNKNOWN, 999: UNKNOWN}
 GOOD = (200, 201, 202, 204, 299)
@@ -84,6 +84,17 @@ def test_outcome_and_status_say_what_is_known_of_a_write(outcome: Outcome, statu
     sample = write(outcome=outcome, status=status)
     assert write_outcome(sample) is expected
     assert rows(recorded(sample))[0][4] == expected, "the short way through `record` is no other"
+
+
+@pytest.mark.parametrize(("outcome", "status"), [*product(Outcome, STATUSES)])
+def test_what_was_sent_before_is_acknowledged_or_unknown(outcome: Outcome, status: int) -> None:
+    sample = write(outcome=outcome, status=status)
+    expected = write_outcome(sample)
+    if expected is REFUSED:
+        expected = UNKNOWN
+    sample = sample._replace(repeated=True)
+    assert write_outcome(sample) is expected
+    assert rows(recorded(sample))[0][4] == expected
 
 
 def test_only_a_2xx_acknowledges() -> None:
