@@ -8,13 +8,13 @@ write anything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from results import stress
 from results.audit.audit import Audit
 from results.audit.offline import audit_of
+from results.carried_out import as_carried_out
 from results.check import SHORTEST_ACHIEVED_S, Check, expanded, interval_windows
 from results.errors import TimelineError
 from results.fault import fault_doubts
@@ -75,7 +75,7 @@ def judge_timeline(
     `missing` says what the ledger lacks, in words.
     """
     declared = timeline.plan
-    timeline = stress.with_own_capacity(_as_carried_out(timeline))
+    timeline = stress.with_own_capacity(as_carried_out(timeline))
     windows = standard_windows(timeline)
     aborted = _aborted(timeline)
     # Nothing is audited after an abort, which is told once.
@@ -99,7 +99,8 @@ def judge_timeline(
             *(audit.doubts if audit is not None and not aborted else ()),
             *fault_doubts(timeline),
             *_unanswered(timeline, stats[RUN]),
-            *leftover_doubts(timeline, checks),
+            # Whoever stops a run leaves requests to fail.
+            *([] if aborted else leftover_doubts(timeline, checks)),
             *([] if found else not_started(arrived, checks, windows, timeline.plan)),
             *unaccounted(timeline, arrived, declared),
             *untimed_doubts(timeline.annotations, checks),
@@ -132,14 +133,6 @@ def _evaluated(
         for check in checks
     ]
     return settled([caveat.qualified(result, stats[RUN]) for result in results], notes)
-
-
-def _as_carried_out(timeline: Timeline) -> Timeline:
-    """With the plan as far as it went: a check that broke may have ended it."""
-    end, plan = timeline.end, timeline.plan
-    if plan is None or end is None or end.plan_ends_s is None:
-        return timeline
-    return replace(timeline, plan=plan.ending(end.plan_ends_s))
 
 
 def _notes(timeline: Timeline, left_out: Sequence[Check]) -> list[str]:

@@ -15,6 +15,7 @@ import webbrowser
 from pathlib import Path
 
 from results.bundle.tables import write_csv
+from results.carried_out import as_carried_out
 from results.errors import ResultsError
 from results.report.page import page
 from results.report.panes import sketch
@@ -43,9 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
 def build(path: Path) -> Path:
     """The path of the report. Raises ResultsError; then an earlier report is as it was."""
     record = read_record(path)
-    by_second = series(record.timeline)
+    timeline = as_carried_out(record.timeline)
+    by_second = series(timeline)
     write_csv(record.folder, record.verdict, by_second)
-    drawn = sketch(record.timeline, by_second, record.verdict)
+    drawn = sketch(timeline, by_second, record.verdict)
     text = page(record, drawn, kept_files(path))
     write_text(record.folder.report, text)
     return record.folder.report
