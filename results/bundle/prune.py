@@ -49,6 +49,8 @@ def why_not(run: ListedRun) -> str | None:
     """Why a run is never deleted; None: it may be."""
     if run.state is State.RUNNING:
         return "it may still go on"
+    if run.is_held:
+        return "the process that made it still uses it"
     if run.folder.path.is_symlink():
         return "it is a symbolic link"
     if not run.is_ours:

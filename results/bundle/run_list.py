@@ -21,13 +21,18 @@ from results.field import LARGEST
 from results.printable import printable
 from results.regular_file import open_regular
 from results.run_folder import RunFolder, read_json
+from results.run_lock import is_locked
 from results.verdict import Verdict
 
 LATEST = "latest"
 """Stands for the run that began last."""
 
 RUNNING_S = 60.0
-"""A run without a verdict that wrote within this time may still go on: it writes every second."""
+"""A run without a verdict that wrote within this time may still go on, whatever its lock says: it
+writes every second."""
+
+_WRITTEN_ON = ("timeline.jsonl", "manifest.json", "ledger")
+"""What a run writes while it goes on; a report may be made long after."""
 
 _MARKS = ("timeline.jsonl", "manifest.json", "verdict.json", "digests.txt")
 """Any of these makes a folder look like a run's."""
@@ -55,8 +60,8 @@ class ListedRun:
     """`began_us` is microseconds since the epoch, in the years 1 to 9999: from the manifest, else
     of the oldest file.
 
-    `changed_s` is when a file was written last. `is_ours` says that the folder is a run's for sure;
-    `problem` is why it is broken.
+    `changed_s` is when the run wrote last. `is_ours` says that the folder is a run's for sure,
+    `is_held` that the process that owns the run still uses it; `problem` is why it is broken.
     """
 
     folder: RunFolder
@@ -69,6 +74,7 @@ class ListedRun:
     requests: int | None = None
     problem: str | None = None
     is_ours: bool = True
+    is_held: bool = False
 
     @property
     def run_id(self) -> str:
@@ -119,11 +125,13 @@ def listed(folder: RunFolder, *, now_s: float) -> ListedRun:
     is_ours = _is_ours(folder, manifest)
     if not is_ours:
         problems.append("neither a timeline nor a manifest is a run's")
+    is_held = is_locked(folder.path)
     state = State.JUDGED
     if problems:
         state = State.BROKEN
     elif word is None:
-        state = State.RUNNING if now_s - changed_s < RUNNING_S else State.KILLED
+        is_young = now_s - changed_s < RUNNING_S
+        state = State.RUNNING if is_held or is_young else State.KILLED
     began_us = _began_us(manifest)
     return ListedRun(
         folder,
@@ -137,20 +145,25 @@ def listed(folder: RunFolder, *, now_s: float) -> ListedRun:
         _requests(verdict),
         problems[0] if problems else None,
         is_ours,
+        is_held,
     )
 
 
 def _extent(path: Path) -> tuple[int, float, float]:
-    """Bytes of all files, and the times of the oldest and the newest. Links are not followed."""
-    size_bytes, times = 0, []
+    """Bytes of all files, and when the oldest was written, and the newest of those that a run
+    writes on. Links are not followed."""
+    size_bytes, times, of_run = 0, [], [0.0]
     for here, _, names in os.walk(path):
         for name in names:
             # Gone since it was listed, as parts of files are.
             with suppress(OSError):
-                seen = os.lstat(os.path.join(here, name))
+                place = os.path.join(here, name)
+                seen = os.lstat(place)
                 size_bytes += seen.st_size
                 times.append(seen.st_mtime)
-    return size_bytes, min(times, default=0.0), max(times, default=0.0)
+                if os.path.relpath(place, path).split(os.sep)[0] in _WRITTEN_ON:
+                    of_run.append(seen.st_mtime)
+    return size_bytes, min(times, default=0.0), max(of_run)
 
 
 def _document(path: Path, problems: list[str]) -> Mapping[str, object]:

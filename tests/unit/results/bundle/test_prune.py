@@ -16,6 +16,7 @@ from results.bundle.prune import remove, sweep, to_prune
 from results.bundle.run_list import ListedRun, State, list_runs, listed
 from results.errors import RunFolderError
 from results.run_folder import RunFolder
+from results.run_lock import RunLock
 from tests.unit.results.made_run import NOON, made_run
 
 DAY_S = 86_400.0
@@ -118,6 +119,21 @@ def test_a_run_that_was_old_and_goes_on_is_left(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="may still go on"):
         remove(killed, now_s=time.time())
     assert folder.timeline.exists()
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["goes on", "its report is made"])
+def test_a_run_whose_process_still_uses_it_is_left_however_long_it_was_silent(
+    tmp_path: Path, is_killed: bool
+) -> None:
+    folder = made_run(tmp_path, is_killed=is_killed)
+    dead = listed(folder, now_s=LATER_S)
+    lock = RunLock.take(folder.path)
+    assert to_prune(list_runs(tmp_path, now_s=LATER_S), keep=0, now_s=LATER_S) == []
+    with pytest.raises(RunFolderError, match="is left: "):
+        remove(dead, now_s=LATER_S)
+    assert folder.timeline.exists()
+    lock.release()
+    assert to_prune(list_runs(tmp_path, now_s=LATER_S), keep=0, now_s=LATER_S) == [dead]
 
 
 def test_a_deletion_that_was_cut_off_is_ended_by_the_next(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from results.bundle.run_list import ListedRun, State, find_run, list_runs, listed
 from results.errors import RunFolderError
 from results.run_folder import RunFolder, create_run
+from results.run_lock import RunLock
 from results.verdict import Verdict
 from tests.unit.results.made_run import NOON, made_run
 
@@ -49,6 +50,26 @@ def test_a_run_without_a_verdict_goes_on_while_it_writes_and_was_killed_after_th
     assert the_only(tmp_path, now_s=time.time()).state is State.RUNNING
     assert the_only(tmp_path).state is State.KILLED
     assert the_only(tmp_path).word == "killed"
+
+
+def test_a_run_that_is_silent_goes_on_while_its_process_lives(tmp_path: Path) -> None:
+    folder = made_run(tmp_path, is_killed=True)
+    lock = RunLock.take(folder.path)
+    assert the_only(tmp_path).state is State.RUNNING
+    lock.release()
+    assert the_only(tmp_path).state is State.KILLED
+
+
+def test_a_report_of_a_killed_run_does_not_bring_it_to_life(tmp_path: Path) -> None:
+    folder = made_run(tmp_path, is_killed=True)
+    for path in folder.path.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    folder.csv.mkdir()
+    (folder.csv / "windows.csv").touch()
+    folder.report.touch()
+    assert the_only(tmp_path, now_s=time.time()).state is State.KILLED
+    folder.timeline.touch()
+    assert the_only(tmp_path, now_s=time.time()).state is State.RUNNING, "the control"
 
 
 def test_other_folders_and_files_are_no_runs(tmp_path: Path) -> None:
