@@ -28,6 +28,7 @@ from results.bundle.bundle import LOGS, seal
 from results.errors import ResultsError
 from results.printable import printable
 from results.run_folder import RunFolder
+from results.run_lock import RunLock
 
 REPORT_TIMEOUT_S = 60.0
 """Half an hour of load takes ten seconds (docs/report.md); a machine may be slow."""
@@ -41,9 +42,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Closed:
-    """How it went with one run: what failed is said, else None."""
+    """How it went with one run: what failed is said, else None. `lock` is held until it is sealed
+    for good."""
 
     folder: RunFolder
+    lock: RunLock
     no_report: str | None = None
     no_seal: str | None = None
 
@@ -80,9 +83,9 @@ class Closing:
         self._unsealed: list[Closed] = []
         self._is_finishing = False
 
-    def begin(self, folder: RunFolder) -> Closed:
+    def begin(self, folder: RunFolder, lock: RunLock) -> Closed:
         """The run in that folder has its verdict. What is returned is complete after `finish`."""
-        closed = Closed(folder)
+        closed = Closed(folder, lock)
         self._unsealed.append(closed)
         self._greenlets.append(gevent.spawn(self._close, closed))
         return closed
@@ -106,6 +109,7 @@ class Closing:
                 closed.no_seal = str(error)
                 if self._in_background:
                     self._say(closed.lines()[-1])
+            closed.lock.release()
         self._greenlets.clear()
         self._is_finishing = False
 
@@ -125,6 +129,7 @@ class Closing:
         )
         if closed.no_seal is None and not has_logs and closed in self._unsealed:
             self._unsealed.remove(closed)
+            closed.lock.release()
         for line in closed.lines():
             self._say(line)
 

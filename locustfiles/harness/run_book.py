@@ -36,6 +36,7 @@ from results.judging.ledger_doubt import LATE_WRITES, late_texts
 from results.note import sound_text
 from results.replay import judge_run, replay
 from results.run_folder import RunFolder
+from results.run_lock import RunLock
 from results.second import SecondReport
 from results.stress import Found, Stress
 from results.timeline import (
@@ -76,7 +77,8 @@ class Moment:
 class RunBook:
     """`folder` is this run's own, with its manifest. Times are seconds since the origin.
 
-    `failures` counts what went wrong in recording, of any kind; any voids the run.
+    `failures` counts what went wrong in recording, of any kind; any voids the run. `lock` tells
+    others that the folder is in use, until somebody releases it.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class RunBook:
         self._end: End | None = None
         self._ledger = LedgerBook(folder)
         self._timeline = TimelineWriter(folder.timeline, header)
+        self.lock = RunLock.take(folder.path)
         self.notes = note_book.NoteBook(self._timeline, self._write)
         if plan is not None:
             self._timeline.plan(plan)

@@ -53,6 +53,7 @@ class Verdicts:
         except Exception:
             # The edge to Locust, which would swallow it.
             logger.exception("no verdict could be computed; see %s", run.book.folder.path)
+            run.book.lock.release()
             return
         folder = run.book.folder
         self.last = (judgement, folder)
@@ -60,10 +61,10 @@ class Verdicts:
         self._set_exit_code()
         if self._is_headless:
             # Printed last, when all of its files are there.
-            self._unseen = (judgement, self._closing.begin(folder))
+            self._unseen = (judgement, self._closing.begin(folder, run.book.lock))
         else:
             self._console.verdict(judgement, folder)
-            self._closing.begin(folder)
+            self._closing.begin(folder, run.book.lock)
 
     @property
     def exit_code(self) -> int:

@@ -14,6 +14,7 @@ import pytest
 from locustfiles.harness.closing import Closing
 from results.bundle.bundle import is_sealed, verify
 from results.run_folder import RunFolder
+from results.run_lock import RunLock, is_locked
 from tests.unit.results.made_run import made_run
 
 ROOT = Path(__file__).parents[4]
@@ -66,9 +67,10 @@ def test_a_run_gets_its_report_and_is_sealed_with_it_and_its_logs(
 ) -> None:
     parts = closing(monkeypatch, said, seeded="works", in_background=in_background)
     folder = made_run(tmp_path, is_sealed=False)
-    closed = parts.begin(folder)
+    closed = parts.begin(folder, RunLock.take(folder.path))
     parts.finish()
     assert folder.report.read_text() == "seeded"
+    assert not is_locked(folder.path)
     assert "logs/node-1.log" in folder.digests.read_text()
     found = verify(folder)
     assert found.holds and not found.notes
@@ -85,13 +87,15 @@ def test_beside_a_web_ui_a_run_is_sealed_before_its_nodes_end_and_its_logs_after
 ) -> None:
     parts = closing(monkeypatch, said, seeded="works", in_background=True)
     folder = made_run(tmp_path, is_sealed=False)
-    parts.begin(folder)
+    parts.begin(folder, RunLock.take(folder.path))
     assert any(is_sealed(folder) for _ in _polls())
     assert "logs/" not in folder.digests.read_text()
     with (folder.logs / "node-1.log").open("a") as log:
         log.write("ended\n")
     assert len(verify(folder).notes) == 1 and verify(folder).holds
+    assert is_locked(folder.path), "its nodes go on"
     parts.finish()
+    assert not is_locked(folder.path)
     assert not verify(folder).notes and verify(folder).holds
 
 
@@ -100,7 +104,7 @@ def test_a_report_that_fails_is_one_line_with_the_remedy_and_the_run_is_sealed(
 ) -> None:
     parts = closing(monkeypatch, said, seeded="fails", in_background=in_background)
     folder = made_run(tmp_path, is_sealed=False)
-    closed = parts.begin(folder)
+    closed = parts.begin(folder, RunLock.take(folder.path))
     parts.finish()
     assert closed.lines()[0] == (
         r"no report (no report: \x1b[2J the disk is full): try `foundation results report "
@@ -114,9 +118,11 @@ def test_a_report_that_takes_too_long_is_ended(
 ) -> None:
     parts = closing(monkeypatch, said, seeded="hangs", timeout_s=1.0)
     folder = made_run(tmp_path, is_sealed=False)
-    closed = parts.begin(folder)
+    closed = parts.begin(folder, RunLock.take(folder.path))
     process = reporter(folder)
+    assert is_locked(folder.path), "nobody deletes it meanwhile"
     parts.finish()
+    assert not is_locked(folder.path)
     assert "it took more than 1 s" in closed.lines()[0]
     assert not process.is_running()
     assert verify(folder).holds
@@ -127,7 +133,7 @@ def test_an_interrupt_ends_the_waiting_and_the_process_and_the_run_is_sealed(
 ) -> None:
     parts = closing(monkeypatch, said, seeded="hangs", in_background=in_background)
     folder = made_run(tmp_path, is_sealed=False)
-    closed = parts.begin(folder)
+    closed = parts.begin(folder, RunLock.take(folder.path))
     process = reporter(folder)
     gevent.spawn(gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
     parts.finish()
@@ -141,7 +147,7 @@ def test_a_second_call_ends_the_waiting_of_the_first(
 ) -> None:
     parts = closing(monkeypatch, said, seeded="hangs")
     folder = made_run(tmp_path, is_sealed=False)
-    parts.begin(folder)
+    parts.begin(folder, RunLock.take(folder.path))
     process = reporter(folder)
     first = gevent.spawn(parts.finish)
     gevent.sleep(0)
@@ -159,7 +165,7 @@ def test_the_process_gives_way_to_load_and_leaves_with_its_parent(
     child = os.fork()
     if child == 0:
         gevent.reinit()
-        parts.begin(folder)
+        parts.begin(folder, RunLock.take(folder.path))
         gevent.sleep(60)
         os._exit(1)
     process = reporter(folder)
@@ -180,7 +186,7 @@ def test_runs_that_end_one_after_the_other_are_all_closed(
     parts = closing(monkeypatch, said, seeded="works", in_background=in_background)
     folders = [made_run(tmp_path, f"run-{n}", is_sealed=False) for n in range(3)]
     for folder in folders:
-        parts.begin(folder)
+        parts.begin(folder, RunLock.take(folder.path))
     parts.finish()
     parts.finish()
     assert all(verify(folder).holds and folder.report.exists() for folder in folders)
@@ -192,7 +198,7 @@ def test_a_run_that_cannot_be_sealed_says_so(
     parts = closing(monkeypatch, said, seeded="works", in_background=in_background)
     folder = made_run(tmp_path, is_sealed=False)
     (folder.path / "link").symlink_to("/etc/passwd")
-    closed = parts.begin(folder)
+    closed = parts.begin(folder, RunLock.take(folder.path))
     parts.finish()
     assert closed.lines()[-1].startswith("not sealed, so it cannot be verified: ")
     assert "link is a symbolic link: remove it" in closed.lines()[-1]
