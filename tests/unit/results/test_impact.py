@@ -323,6 +323,8 @@ def test_a_fault_to_the_end_that_broke_nothing_was_looked_at_or_nobody_knows() -
     to_the_end = replace(KILL, began_s=50.0, healed_s=60.0)
     assert recovery_of({}, to_the_end, HIGH) == (0.0, 0.0)
     assert recovery_of({}, to_the_end, LOW) == (0.0, None)
+    after = replace(KILL, began_s=60.0, healed_s=60.0)
+    assert recovery_of({}, after, HIGH) == (0.0, None), "no second is left to look at"
 
 
 def test_hostile_times_cost_no_hours() -> None:
