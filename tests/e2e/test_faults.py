@@ -67,3 +67,15 @@ def test_a_frozen_target_is_seen_and_its_recovery_too(
     text = (done.folder / "timeline.jsonl").read_text() + (done.folder / "verdict.json").read_text()
     assert "s3cret" not in text and "GET /a/page?token=***" in text
     assert as_document(replay(done.folder / "timeline.jsonl")) == done.verdict
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one", "two"])
+def test_a_fault_that_heals_after_the_load_is_waited_for_on_any_number_of_processes(
+    tmp_path: Path, processes: tuple[str, ...]
+) -> None:
+    done = run(tmp_path / "runs", *processes, locustfile=HERE / "healing.py")
+    (fault,) = done.verdict["faults"]
+    assert fault["healed_s"] > 3.5, "seconds after the last write"
+    assert done.verdict["verdict"] == "PASS", done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
