@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from results.run_lock import is_locked
 from tests.e2e.results_command import results
 from tests.e2e.scenario import HERE, Run, free_port, wait_until
 
@@ -61,9 +62,11 @@ def test_a_killed_run_leaves_a_readable_timeline_and_no_process(tmp_path: Path) 
     with Run(tmp_path / "runs", *LONG) as run:
         wait_until(lambda: run.seconds_recorded() >= 2, "the load never started: " + run.errors())
         family = run.family()
+        assert is_locked(run.folder), "nobody deletes it, however long it is silent"
         run.interrupt(signal.SIGKILL)
         done = run.finish()
         wait_until(lambda: all_gone(family), "processes outlived the run")
+    assert not is_locked(done.folder)
     assert done.timeline("header")
     assert done.timeline("second")
     assert not (done.folder / "verdict.json").exists()
