@@ -49,8 +49,9 @@ class Auditor(Protocol):
     def find(self, node: str, ids: Sequence[bytes]) -> Iterable[Found]:
         """Every copy that `node` has of any of `ids`; an id that is not in the answer is not there.
 
-        `node` is an origin such as `http://127.0.0.1:8001`, as in the samples of the writes. Raises
-        UnreadableError when that cannot be told for all of `ids`. Called in the process that owns
-        the run, for several nodes at once, in greenlets: it may block in sockets, and has a minute.
+        `node` is an origin such as `http://127.0.0.1:8001`, as in the samples of the writes; empty
+        where a client told no URL. Raises UnreadableError when that cannot be told for all of
+        `ids`. Called in the process that owns the run, for several nodes at once, in greenlets: it
+        may block in sockets, and has a minute.
         """
         ...
