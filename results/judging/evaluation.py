@@ -16,6 +16,7 @@ from results.figure import UNMET, Statistic
 from results.impact import Impact
 from results.judging.check_result import CheckResult, Status, compared, holds, inconclusive
 from results.judging.confidence import near_its_limit
+from results.judging.expansion import EACH_PHASE, SHORTEST_ACHIEVED_S
 from results.judging.fault_check import NEVER_FIRED, evaluate_faults
 from results.judging.write_check import evaluate_writes
 from results.measure import OF_FAULTS, OF_WRITES, Bound, Measure, Series
@@ -222,6 +223,12 @@ def _no_window(check: Check, name: str, windows: Mapping[str, WindowStats]) -> C
         if f"fault:{what}" in seen:
             why = "it was never seen healed, or another fault followed at once"
             return inconclusive(check, f"there is no time after the fault {what!r}: {why}")
+    if name == EACH_PHASE and any(one.startswith("phase:") for one in windows):
+        return inconclusive(
+            check,
+            f"no phase is {SHORTEST_ACHIEVED_S:g} s long, so that its starts would tell: ask for "
+            "those of the run beside it, or use a larger --time-scale",
+        )
     return inconclusive(check, f"there is no window {name!r}; there are {', '.join(windows)}")
 
 

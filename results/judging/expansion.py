@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from results.criterion import Check
-from results.measure import Measure
+from results.measure import Bound, Measure
 from results.text.notation import span_of
 from results.timeline import Fault
 from results.windows import RUN, Window, interval
@@ -63,11 +63,12 @@ def expanded(
     """Patterns become one check per occurrence among the window names, but for those of which
     another check asks the same by name.
 
-    `short` names the windows below `SHORTEST_ACHIEVED_S`. A pattern of faults stays when there was
-    none: that it never fired must be said. A kind that came once is its only fault's window. Raises
-    ValueError when two checks have the same id.
+    `short` names the windows below `SHORTEST_ACHIEVED_S`. A fault without a recovery has a check of
+    it all the same, and a pattern stays when nothing is of it: that nothing was looked at must be
+    said. A kind that came once is its only fault's window. Raises ValueError when two checks have
+    the same id.
     """
-    declared, there = list(checks), set(windows)
+    declared = list(checks)
     patterns = (EACH_PHASE, EACH_FAULT, EACH_RECOVERY)
     by_name = {check.id for check in declared if check.window not in patterns}
     found: list[Check] = []
@@ -79,9 +80,9 @@ def expanded(
             names = _occurrences(check, windows, short)
         else:
             prefix = check.window.removesuffix("*")
-            names = [prefix + fault.id for fault in faults if prefix + fault.id in there]
+            names = [prefix + fault.id for fault in faults]
         each = [_moved(check, name) for name in names]
-        if not each and check.window != EACH_PHASE:
+        if not each and not _is_covered(check, declared):
             each = [check]
         found += [one for one in each if one.id not in by_name]
     ids: set[str] = set()
@@ -90,6 +91,14 @@ def expanded(
             raise ValueError(f"two checks have the id {check.id!r}: remove one of them")
         ids.add(check.id)
     return tuple(found)
+
+
+def _is_covered(check: Check, declared: Iterable[Check]) -> bool:
+    """Whether the whole run's share of the planned starts is asked for beside the phases'."""
+    of_run = replace(check, window=RUN, id="", bound=Bound.AT_LEAST, limit=0)
+    return check.measure is Measure.ACHIEVED and any(
+        replace(other, id="", bound=Bound.AT_LEAST, limit=0) == of_run for other in declared
+    )
 
 
 def _moved(check: Check, window: str) -> Check:

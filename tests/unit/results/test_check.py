@@ -146,6 +146,11 @@ def test_each_phase_becomes_one_check_per_occurrence() -> None:
     assert [check.id for check in found] == [f"achieved@{name}" for name in names[1:4]]
     short = expanded([achieved(at_least=0.95, window="phase:*")], names, short=names[1:3])
     assert [check.window for check in short] == names[3:4]
+    alone = achieved(at_least=0.95, window="phase:*")
+    assert expanded([alone], names, short=names) == (alone,), "that nothing is asked must be said"
+    of_run, of_one = achieved(at_least=0.9), achieved(at_least=0.9, endpoint="GET /a")
+    assert expanded([alone, of_run], names, short=names) == (of_run,), "which covers them"
+    assert expanded([alone, of_one], names, short=names) == (alone, of_one)
     with pytest.raises(ValueError, match="two checks"):
         expanded([error_rate(below=0.1), error_rate(below=0.2)], names)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,7 @@ from results.verdict import (
     Judgement,
     Verdict,
     as_document,
+    is_keyed_by_data,
     worst,
 )
 from shapes.load import Load, Part
@@ -44,6 +47,12 @@ from tests.unit.results.builder import (
     request,
     timeline,
     write,
+)
+from tests.unit.results.report.stormy_run import (
+    ENDPOINTS,
+    NODES,
+    stormy_judgement,
+    stormy_timeline,
 )
 from tests.unit.shapes.test_profile import p1_profile
 
@@ -363,7 +372,14 @@ def test_a_few_cancelled_requests_are_no_doubt() -> None:
 def test_a_phase_too_short_to_count_starts_is_judged_by_its_errors_alone() -> None:
     each = (error_rate(below=0.1, window=EACH_PHASE), achieved(at_least=0.9, window=EACH_PHASE))
     found = [result.check.id for result in judged(planned_requests(), checks=each).results]
-    assert found == [f"error_rate@phase:{name}" for name in ("steady#1", "burst", "steady#2")]
+    by_errors = [f"error_rate@phase:{name}" for name in ("steady#1", "burst", "steady#2")]
+    assert found == [*by_errors, "achieved@phase:*"]
+    result = judged(planned_requests(0.1), checks=each).results[-1]
+    assert result.status is Status.INCONCLUSIVE
+    assert "no phase is 5 s long" in result.reason
+    of_run = (*each, achieved(at_least=0.9))
+    found = [result.check.id for result in judged(planned_requests(), checks=of_run).results]
+    assert found == [*by_errors, "achieved"], "it covers them"
 
 
 def test_reports_that_came_twice_put_the_verdict_in_doubt(tmp_path: Path) -> None:
@@ -497,3 +513,22 @@ def test_the_document_has_the_fixed_keys_and_is_json() -> None:
     }
     empty = as_document(judged([]))
     json.dumps(empty, allow_nan=False)
+
+
+def objects_in(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, dict):
+        yield path, value
+    inner = value.items() if isinstance(value, dict) else ()
+    for name, one in [("*", one) for one in value] if isinstance(value, list) else inner:
+        yield from objects_in(one, (*path, name))
+
+
+def test_names_that_come_from_the_run_are_told_from_fields_of_the_document() -> None:
+    document = as_document(stormy_judgement(stormy_timeline()))
+    keyed = {path: one for path, one in objects_in(document) if is_keyed_by_data(path)}
+    own = {path: one for path, one in objects_in(document) if not is_keyed_by_data(path)}
+    assert ("audit", "totals") in keyed and ("windows", "*", "total", "errors") in keyed
+    for path, one in own.items():
+        assert all(re.fullmatch(r"[a-z][a-z0-9_.]*", name) for name in one), path
+    names = {name for one in keyed.values() for name in one}
+    assert {"run", "lost", NODES[0], ENDPOINTS[0], "timeout"} <= names

@@ -332,6 +332,21 @@ def test_a_check_that_names_its_window_takes_the_place_of_the_patterns() -> None
         expanded([asked[0], asked[0]], names, faults=made.faults)
 
 
+def test_a_fault_without_a_recovery_has_a_check_of_it_that_says_so() -> None:
+    """The second fault followed at once."""
+    made = timeline(GOOD, faults=(KILL, replace(PAUSE, began_s=2.2)), checks=RECOVERIES)
+    found = {r.check.id: r for r in judge_timeline(made).results}
+    assert [found[f"raw_p99@recovery:{id}"].status for id in ("kill-1", "pause-1")] == [
+        Status.INCONCLUSIVE,
+        Status.PASS,
+    ]
+    reason = found["raw_p99@recovery:kill-1"].reason
+    assert "there is no time after the fault 'kill-1'" in reason
+
+
+RECOVERIES = [check("p99 < 1s in recovery:*")]
+
+
 def test_a_pattern_of_faults_stays_when_there_was_none_and_says_so() -> None:
     for text in ("errors < 1% in fault:*", "errors < 1% in recovery:*", "lost == 0 in fault:kill"):
         result = result_of(text, audit=CLEAN)
