@@ -155,7 +155,7 @@ def _checks(
         left_out: tuple[Check, ...] = ()
         if timeline.header.ad_hoc:
             observed = {name for report in timeline.reports for name in report.figures}
-            applied, left_out = applying(applied, observed)
+            applied, left_out = applying(applied, observed, wrote=audit is not None)
         applied = (*applied, *audit_checks((*applied, *left_out), audit))
         found = expanded(applied, names, short=short, faults=timeline.faults)
         interval_windows(found)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from results.audit.audit import Audit, Fate, Place
 from results.check import (
     EACH_PHASE,
     Check,
@@ -17,6 +18,7 @@ from results.check import (
     figure,
     latency,
     mean_latency,
+    of_writes,
     rate,
     ratio,
     requests,
@@ -156,3 +158,12 @@ def test_ad_hoc_is_true_or_false(tmp_path: Path, value: str) -> None:
         read_timeline(path)
     path.write_text(line % "false")
     assert read_timeline(path).header == Header("r", "s", 0)
+
+
+def test_checks_of_writes_stay_where_users_that_write_ran() -> None:
+    checks = (error_rate(below=0.01), of_writes("lost"))
+    made = run_by_hand(checks=checks)
+    assert [result.check.id for result in judge_timeline(made).results] == ["error_rate"]
+    audit = Audit({Place("n", 0): {Fate.PRESENT: 1}})
+    ids = [result.check.id for result in judge_timeline(made, audit).results]
+    assert ids[:2] == ["error_rate", "lost"]
