@@ -141,6 +141,40 @@ def _softened(result: CheckResult) -> CheckResult:
     return replace(result, status=Status.INCONCLUSIVE, reason=reason)
 
 
+KEYED_BY_DATA = (
+    ("windows", "*", "total", "errors"),
+    ("windows", "*", "total", "errors_by_status"),
+    ("windows", "*", "endpoints"),
+    ("windows", "*", "endpoints", "*", "errors"),
+    ("windows", "*", "endpoints", "*", "errors_by_status"),
+    ("windows", "*", "figures"),
+    ("windows", "*", "arrivals"),
+    ("generator", "worst"),
+    ("generator", "worst", "*"),
+    ("target",),
+    ("target", "*"),
+    ("target", "*", "*"),
+    ("audit", "totals"),
+    ("audit", "by_window"),
+    ("audit", "by_window", "*"),
+    ("audit", "by_node"),
+    ("audit", "by_node", "*"),
+    ("audit", "examples"),
+    ("audit", "unread_nodes"),
+)
+"""Objects of `verdict.json` whose keys are windows, nodes, endpoints and the like, and no fields of
+its format; `*` is any entry."""
+
+
+def is_keyed_by_data(path: Sequence[str]) -> bool:
+    """Whether the names in the object at `path` come from the run: no version lacks any."""
+    return any(
+        len(known) == len(path)
+        and all(one in ("*", other) for one, other in zip(known, path, strict=True))
+        for known in KEYED_BY_DATA
+    )
+
+
 def as_document(judgement: Judgement) -> dict[str, object]:
     """The content of `verdict.json`; its keys are fixed by the design's "Interfaces"."""
     return {

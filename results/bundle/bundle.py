@@ -24,7 +24,7 @@ from results.printable import printable
 from results.replay import judge_run
 from results.run_folder import RunFolder, read_json, read_text, write_bytes
 from results.timeline_reader import read_timeline
-from results.verdict import Judgement, as_document
+from results.verdict import Judgement, as_document, is_keyed_by_data
 
 LOGS = "logs"
 """The folder that may be written on after its run: the nodes outlive it where a web UI goes on."""
@@ -192,7 +192,11 @@ def _against_verdict(folder: RunFolder, judgement: Judgement) -> tuple[list[str]
     computed = json.loads(json.dumps(as_document(judgement)))
     found = list(differences(stated, computed))
     is_older = _other_version(folder) is not None
-    lacking = [one for one in found if is_older and one.is_lacking and "." in one.place]
+    lacking = [
+        one
+        for one in found
+        if is_older and one.is_lacking and one.path[1:] and not is_keyed_by_data(one.path[:-1])
+    ]
     differing = [one for one in found if one not in lacking]
     problems = [
         f"verdict.json, {one.place}: it says {one.stated}, timeline and ledger give {one.computed}"

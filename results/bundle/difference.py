@@ -26,26 +26,30 @@ _LEAD = 10
 class Difference:
     """One field, such as `checks[2].value`, with what either document says, as text.
 
-    `is_lacking`: the stated document has no such field at all.
+    `is_lacking`: the stated document has no such field at all. `path` is the names from the
+    document to it, `*` for any entry of a list.
     """
 
     place: str
     stated: str
     computed: str
     is_lacking: bool = False
+    path: tuple[str, ...] = ()
 
 
-def differences(stated: object, computed: object, place: str = "") -> Iterator[Difference]:
+def differences(
+    stated: object, computed: object, place: str = "", path: tuple[str, ...] = ()
+) -> Iterator[Difference]:
     """Of documents that JSON could have given; in order of `computed`. Lengths differ as one."""
     if isinstance(stated, dict) and isinstance(computed, dict):
         for name in [*computed, *(name for name in stated if name not in computed)]:
             inner = f"{place}.{printable(name, _LONGEST_VALUE)}" if place else printable(name)
-            yield from _of_field(stated, computed, name, inner)
+            yield from _of_field(stated, computed, name, inner, (*path, name))
     elif isinstance(stated, list) and isinstance(computed, list):
         if len(stated) != len(computed):
             yield Difference(place, f"{len(stated)} entries", f"{len(computed)} entries")
         for n, (one, other) in enumerate(zip(stated, computed, strict=False)):
-            yield from differences(one, other, f"{place}[{n}]")
+            yield from differences(one, other, f"{place}[{n}]", (*path, "*"))
     elif isinstance(stated, str) and isinstance(computed, str):
         if stated != computed:
             yield Difference(place or "the document", *_where_apart(stated, computed))
@@ -54,14 +58,18 @@ def differences(stated: object, computed: object, place: str = "") -> Iterator[D
 
 
 def _of_field(
-    stated: dict[str, object], computed: dict[str, object], name: str, place: str
+    stated: dict[str, object],
+    computed: dict[str, object],
+    name: str,
+    place: str,
+    path: tuple[str, ...],
 ) -> Iterator[Difference]:
     if name not in stated:
-        yield Difference(place, "nothing", _shown(computed[name]), is_lacking=True)
+        yield Difference(place, "nothing", _shown(computed[name]), is_lacking=True, path=path)
     elif name not in computed:
         yield Difference(place, _shown(stated[name]), "nothing")
     else:
-        yield from differences(stated[name], computed[name], place)
+        yield from differences(stated[name], computed[name], place, path)
 
 
 def _where_apart(one: str, other: str) -> tuple[str, str]:

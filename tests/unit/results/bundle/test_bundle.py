@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from results.bundle.bundle import is_sealed, seal, verify
+from results.check import requests
 from results.errors import BundleError
 from results.run_folder import RunFolder
+from results.sample import Outcome
+from tests.unit.results.builder import planned_requests, request
 from tests.unit.results.made_run import made_run
 
 FILES = ["junit.xml", "logs/node-1.log", "manifest.json", "timeline.jsonl", "verdict.json"]
@@ -159,6 +162,24 @@ def test_a_field_that_another_version_did_not_write_is_noted_and_one_that_must_b
     folder.verdict.write_text(json.dumps(document))
     seal(folder)
     assert "checks: it says nothing" in problems_of(folder)
+
+
+@pytest.mark.parametrize("of", ["endpoints", "errors"])
+def test_what_the_run_was_made_of_is_lacking_whatever_version_wrote_it(
+    of: str, tmp_path: Path
+) -> None:
+    failed = [request(1.5, outcome=Outcome.RESET), *planned_requests()]
+    folder = made_run(tmp_path, samples=failed, checks=(requests(above=1),))
+    document = json.loads(folder.verdict.read_text())
+    window = document["windows"][0]
+    data = window[of] if of == "endpoints" else window["total"][of]
+    data.popitem()
+    folder.verdict.write_text(json.dumps(document))
+    name_another_version(folder)
+    seal(folder)
+    found = verify(folder)
+    assert f"{of}." in found.problems[0] and "it says nothing" in found.problems[0]
+    assert found.notes == ()
 
 
 def test_a_verdict_that_was_gutted_and_sealed_anew_is_found_by_every_field(tmp_path: Path) -> None:
