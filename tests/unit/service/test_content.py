@@ -76,6 +76,10 @@ class Table(dict[str, Any]):
         {"b": Name("x"), "a": 1},
         Table(b=1, a=Table(d=1, c=2)),
         (1, 2),
+        orjson.Fragment('{"b": 1, "a": [2.50, "\\u00e9"]}'),
+        {"z": [{"y": orjson.Fragment(b'{"b":1,"a":2}')}], "a": 1},
+        (orjson.Fragment("{}"), Point(1, 2)),
+        {"points": [Point(1, 2)], "a": orjson.Fragment('{"b": 1, "a": 2}')},
         datetime(2026, 1, 31, 12, tzinfo=UTC),
         UUID(int=7),
         math.nan,
@@ -93,6 +97,12 @@ def test_what_json_cannot_say_is_refused_as_when_it_is_sent(value: object) -> No
         orjson.dumps(value)
     with pytest.raises(TypeError):
         sorted_text(value)
+
+
+@pytest.mark.parametrize("value", [orjson.Fragment("{oops"), [Point(1, 2), orjson.Fragment("")]])
+def test_ready_made_text_that_is_no_json_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="Fragment is no JSON"):
+        sorted_text({"a": value})
 
 
 def test_the_order_of_keys_makes_no_other_content() -> None:
