@@ -376,8 +376,11 @@ def test_reads_that_cannot_be_written_are_a_doubt(tmp_path: Path) -> None:
     assert made.not_made is not None and "cannot write" in made.not_made and made.doubts
 
 
-def test_the_loop_is_never_held_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten times what a step should take: the machine may be busy."""
+def test_no_step_holds_the_loop_for_a_large_part_of_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty steps at the least take turns with others; how long one takes is held to a limit in
+    `make bench`."""
     monkeypatch.setattr(audit_workspace, "CHUNK_IDS", 2000)
     count = 40_000
     folder = run_of(tmp_path, count)
@@ -393,15 +396,17 @@ def test_the_loop_is_never_held_for_long(tmp_path: Path, monkeypatch: pytest.Mon
     def watch() -> None:
         nonlocal longest
         while True:
-            before, cpu = time.perf_counter(), time.process_time()
+            before = time.process_time()
             gevent.sleep(0)
-            longest = max(longest, min(time.perf_counter() - before, time.process_time() - cpu))
+            longest = max(longest, time.process_time() - before)
 
     watcher = gevent.spawn(watch)
+    began = time.process_time()
     made = RunAudit(folder, Quick(), ()).make(None, tuple, lambda so_far: None)
+    taken = time.process_time() - began
     watcher.kill()
     assert made is not None and made.of() == {Fate.PRESENT: count}
-    assert longest < 0.5
+    assert longest < taken / 8
 
 
 def test_progress_is_told_about_once_a_second(
