@@ -6,6 +6,8 @@ import json
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from results.redaction import redacted, redacted_text, redacted_url
 
@@ -68,6 +70,28 @@ def test_a_name_keeps_all_but_its_secrets(text: str, shown: str) -> None:
 )
 def test_a_note_keeps_all_but_its_secrets(text: str, shown: str) -> None:
     assert redacted_text(text) == shown
+
+
+SHAPES = (
+    *("{}={}", "{}: {}", "{}:{}", "--{} {}", "--{}={}", '"{}": "{}"', "'{}': '{}'", "{}='{}'"),
+    *('\\"{}\\": \\"{}\\"', '{} = "{}"', "x=1&{}={}", "http://h/?{}={}&n=1", "{}: Bearer {}"),
+)
+
+
+@given(
+    before=st.text(max_size=20),
+    name=st.sampled_from(["token", "API_KEY", "my-password", "client_secret", "pwd"]),
+    shape=st.sampled_from(SHAPES),
+    secret=st.from_regex(r"[A-Za-z0-9_.+/-]{0,10}S3CRET[A-Za-z0-9_.+/=-]{0,10}", fullmatch=True),
+    after=st.sampled_from(["", " ", ", and", "; n=1", "\n", ")"]),
+)
+def test_no_shape_and_no_text_before_it_keeps_a_secret(
+    before: str, name: str, shape: str, secret: str, after: str
+) -> None:
+    # Of a secret that begins with a dash nobody could tell it from an option.
+    told = f"{before} {shape.format(name, secret.lstrip('-'))}{after}"
+    assert "S3CRET" in told, "the control"
+    assert "S3CRET" not in redacted_text(told)
 
 
 def test_values_under_secret_names_and_behind_secret_options_do_not_stay_in_a_document() -> None:

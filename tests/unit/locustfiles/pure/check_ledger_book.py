@@ -188,6 +188,19 @@ def test_a_run_whose_ledger_cannot_be_written_is_inconclusive(
         assert len(stored(folder)) == 5
 
 
+@pytest.mark.parametrize("name", ["verdict.json", "junit.xml"])
+def test_a_run_whose_verdict_cannot_be_filed_says_so(folder: RunFolder, name: str) -> None:
+    book = book_of(folder)
+    side = load_side(book.take)
+    side.take(sample(1))
+    side.finish()
+    book.close(None, {"local": side.recorder.sequence}, {"local": side.ledger.sequence})
+    (folder.path / name / "full").mkdir(parents=True)
+    judgement = book.judge()
+    assert judgement.exit_code == 3
+    assert [reason for reason in judgement.reasons if "could not be filed: cannot write" in reason]
+
+
 class Telling:
     """An auditor that finds every write; while it is asked, a worker that was stopped goes on."""
 
