@@ -31,8 +31,9 @@ class Impact:
     its recovery, `requests_lost` how many requests fewer ended than expected.
 
     `detect_least_s` and `recover_least_s` are the least that these times were: the same, but where
-    no check asks about a second before. Where `recover_s` alone is None no check told whether all
-    was well again; both are None when it never was, or when the fault never healed.
+    no check asks about a second before. Where `recover_s` alone is None nobody could tell whether
+    all was well again: no check asked, or too few seconds were left before the next fault or the
+    plan's end. Both are None when it never was, or when the fault never healed.
     """
 
     fault: Fault
@@ -61,9 +62,10 @@ def _impact(span: FaultSpan, watch: Watch, checks: Sequence[Check]) -> Impact:
     seconds = _seconds_of(span, settled, watch)
     detect_s, detect_least_s = _detection(span, seconds, watch)
     recover_s, recover_least_s = _after_healing(span, settled), _after_healing(span, earliest)
-    if span.recovery is None and span.healed_s is not None and detect_s is None:
-        # No second is left to tell of, and none broke, if anybody looked.
-        recover_s, recover_least_s = (0.0 if _is_well(seconds, watch) else None), 0.0
+    if span.recovery is None and span.healed_s is not None:
+        # No second is left to tell of; perhaps none broke at all, if anybody looked.
+        was_well = detect_s is None and _is_well(seconds, watch)
+        recover_s, recover_least_s = (0.0 if was_well else None), 0.0
     return Impact(
         span.fault,
         detect_s,
@@ -124,12 +126,12 @@ def _settled_second(span: FaultSpan, watch: Watch) -> tuple[int | None, int | No
     """The first from which `SETTLED_S` seconds hold, or as many as there are before the next fault
     or the plan's end; and the earliest from which they may have held.
 
-    The first is None where no check tells of so many; both are where the last second of all broke,
-    or none is left.
+    The first is None where no check tells of so many, and where all that were left are too few to
+    tell; both are where the last of more seconds broke.
     """
     if span.recovery is None:
         return None, None
-    earliest = _second_of(span.recovery[0])
+    first = earliest = _second_of(span.recovery[0])
     until = min(_second_of(span.until_s), watch.seconds.stop)
     began: int | None = None
     is_told = may_have = False
@@ -146,7 +148,7 @@ def _settled_second(span: FaultSpan, watch: Watch) -> tuple[int | None, int | No
         if is_told and second + 1 - began >= SETTLED_S:
             return began, earliest
     if earliest >= until:
-        return None, None
+        return None, max(first, until) if until - first < SETTLED_S else None
     return (began if is_told else None), earliest
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from results.criterion import Check
-from results.impact import Impact
+from results.impact import SETTLED_S, Impact
 from results.judging.check_result import CheckResult, Status, compared, holds, inconclusive
 from results.measure import Measure, formatted
 from results.windows import RUN, Window
@@ -29,7 +29,7 @@ def evaluate_faults(
         return inconclusive(check, why if impacts else NEVER_FIRED)
     if check.measure is Measure.DETECTION:
         return _detection(check, about)
-    return _recovery(check, about)
+    return _recovery(check, about, windows)
 
 
 def _is_named(window: str, impact: Impact, windows: Mapping[str, Window]) -> bool:
@@ -55,12 +55,13 @@ def _detection(check: Check, about: Sequence[Impact]) -> CheckResult:
     return _longest(check, times, why)
 
 
-def _recovery(check: Check, about: Sequence[Impact]) -> CheckResult:
+def _recovery(check: Check, about: Sequence[Impact], windows: Mapping[str, Window]) -> CheckResult:
     """A fault that nobody healed, or after which nothing was well again, has no time to compare."""
     times = []
     for one in about:
         if one.recover_least_s is not None:
-            times.append(_Time(one.fault.id, one.recover_s, one.recover_least_s))
+            too_few = one.recover_s is None and _is_short_of_time(one, windows)
+            times.append(_Time(one.fault.id, one.recover_s, one.recover_least_s, too_few))
             continue
         healed_s = one.fault.healed_s
         why = "it was never seen healed"
@@ -73,11 +74,18 @@ def _recovery(check: Check, about: Sequence[Impact]) -> CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """Of one fault. `most_s` is None where nobody saw it end."""
+    """Of one fault. `most_s` is None where nobody saw it end: no check asked, or `too_few` seconds
+    were left to see."""
 
     fault_id: str
     most_s: float | None
     least_s: float
+    too_few: bool = False
+
+
+def _is_short_of_time(impact: Impact, windows: Mapping[str, Window]) -> bool:
+    window = windows.get(f"recovery:{impact.fault.id}")
+    return window is None or sum(map(len, window.seconds())) < SETTLED_S
 
 
 def _longest(check: Check, times: Sequence[_Time], why: str = "") -> CheckResult:
@@ -102,6 +110,12 @@ def _of(time: _Time, why: str) -> str:
 
 
 def _unwatched(check: Check, time: _Time) -> str:
+    if time.too_few:
+        return (
+            f"{time.fault_id}: too few seconds were left after its healing to see whether the "
+            f"checks hold again, which takes {SETTLED_S}: let the next fault begin, and the plan "
+            "end, later"
+        )
     begins = "beginning" if check.measure is Measure.DETECTION else "healing"
     until = "" if time.most_s is None else f" to {formatted(check.measure, time.most_s)}"
     return (

@@ -79,7 +79,7 @@ def _recovered(fault: Document) -> Cell:
     if most_s is not None:
         return _bounded(most_s, least_s)
     if least_s is not None:
-        return Cell("not known: no check looked", None, "warn")
+        return Cell("not known: nobody looked", None, "warn")
     return Cell("not seen", None, "bad")
 
 

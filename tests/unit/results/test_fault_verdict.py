@@ -101,6 +101,36 @@ def test_recovery_is_held_against_its_limit(bad: range, verdict: Verdict) -> Non
     assert found.verdict is verdict, found.reasons
 
 
+@pytest.mark.parametrize(
+    ("faults", "bad"),
+    [
+        ((replace(KILL, began_s=15.0, healed_s=19.9),), range(15, 20)),
+        ((replace(KILL, began_s=15.0, healed_s=17.0),), range(15, 20)),
+        ((KILL, Fault("kill-2", "kill", "n1", 8.2, 10.0)), range(5, 10)),
+    ],
+)
+def test_a_fault_after_which_nobody_could_look_has_not_failed(
+    faults: tuple[Fault, ...], bad: range
+) -> None:
+    """It healed right before the plan's end or the next fault."""
+    found = judged(*faults, bad=bad, checks=(error_rate(below=0.99), SOON))
+    result = found.results[1]
+    assert result.status is Status.INCONCLUSIVE, result.reason
+    assert "kill-1: too few seconds were left after its healing" in result.reason
+    assert found.impacts[0].recover_s is None
+    assert found.impacts[0].recover_least_s is not None
+    strict = of_faults(Measure.RECOVERY, below_s=0.9)
+    late = judged(*faults, bad=bad, checks=(error_rate(below=0.99), strict)).results[1]
+    is_over = faults[0].healed_s == 17.0
+    assert late.status is (Status.FAIL if is_over else Status.INCONCLUSIVE), "three seconds broke"
+
+
+def test_a_target_that_stays_down_while_there_is_time_to_look_has_failed() -> None:
+    found = judged(KILL, bad=range(5, 20), checks=(error_rate(below=0.99), SOON))
+    assert found.results[1].status is Status.FAIL
+    assert "the checks did not hold again after it was healed at 8.0 s" in found.results[1].reason
+
+
 def test_recovery_without_a_check_of_errors_or_latency_proves_nothing() -> None:
     found = judged(KILL, checks=(SOON,))
     assert found.verdict is Verdict.INCONCLUSIVE

@@ -41,7 +41,7 @@ def test_times_that_no_check_looked_at_are_bounds_or_not_known() -> None:
             )
         )
     )
-    assert unknown[5:7] == ["at most 4.0 s", "not known: no check looked"]
+    assert unknown[5:7] == ["at most 4.0 s", "not known: nobody looked"]
     assert bounded[5:7] == ["at most 4.0 s", "at most 6.0 s"]
     assert known[5:7] == ["4.0 s", "2.0 s"]
     assert older[5:7] == ["4.0 s", "6.0 s"]
