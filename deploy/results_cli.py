@@ -158,8 +158,9 @@ def show(
     print(f"run {printable(folder.run_id)}, scenario {printable(timeline.header.scenario)}")
     print(f"began {found.began_at:%Y-%m-%d %H:%M:%S} UTC\n")
     if timeline.end is None:
-        going_on = found.state is State.RUNNING
-        what = "still goes on, or was killed a moment ago" if going_on else "was killed"
+        what = "was killed"
+        if found.state is State.RUNNING:
+            what = "still goes on" + ("" if found.is_held else ", or was killed a moment ago")
         print(f"This run {what}: its timeline has no end. This is what happened until then.\n")
     _print_moments(moments(timeline))
     closing = _closing(folder)

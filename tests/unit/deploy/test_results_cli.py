@@ -16,6 +16,7 @@ from deploy import cli
 from deploy.results_cli import size_of, size_text
 from results.bundle.bundle import verify
 from results.run_folder import RunFolder
+from results.run_lock import RunLock
 from results.sample import Outcome
 from results.timeline import Annotation
 from tests.unit.results.builder import planned_requests, request, timeline, write
@@ -139,6 +140,18 @@ def test_show_tells_what_happened_in_a_run_until_it_was_killed(results: Command)
         "still goes on"
         in results("show", str(made_run(results.runs_dir, "b", is_killed=True).path)).out
     )
+
+
+def test_a_run_whose_process_lives_goes_on_however_old_its_files_are(results: Command) -> None:
+    folder = made_run(results.runs_dir, is_killed=True)
+    aged(folder)
+    lock = RunLock.take(folder.path)
+    assert "This run still goes on: " in results("show", "run-1").out
+    assert "running" in results("list").out
+    said = results("prune", "--keep", "0", "--yes")
+    assert "stays: run-1: it may still go on" in said.out and folder.timeline.exists()
+    lock.release()
+    assert "deleted 1 runs" in results("prune", "--keep", "0", "--yes").out
 
 
 def test_show_says_when_the_verdict_that_was_written_is_another(results: Command) -> None:
