@@ -102,9 +102,9 @@ def _is_covered(check: Check, declared: Iterable[Check]) -> bool:
 
 
 def _moved(check: Check, window: str) -> Check:
-    """To a window of its pattern, which the id names as well."""
+    """To a window of its pattern, which the id names as well: also one that somebody chose."""
     stem = check.id.removesuffix(f"@{check.window}")
-    return replace(check, window=window, id=check.id if stem == check.id else f"{stem}@{window}")
+    return replace(check, window=window, id=f"{stem}@{window}")
 
 
 def _occurrences(check: Check, windows: Sequence[str], short: Collection[str]) -> list[str]:

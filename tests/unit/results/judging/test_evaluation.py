@@ -315,6 +315,14 @@ def test_each_fault_and_each_recovery_become_a_check() -> None:
     assert (only.window, only.id) == ("fault:kill-1", "error_rate@fault:kill")
 
 
+def test_each_of_several_checks_has_its_own_id_though_somebody_chose_one() -> None:
+    made = timeline(GOOD, faults=(KILL, PAUSE))
+    names = [window.name for window in standard_windows(made)]
+    chosen = replace(check("errors < 1% in fault:*"), id="mine")
+    found = expanded([chosen], names, faults=made.faults)
+    assert [one.id for one in found] == ["mine@fault:kill-1", "mine@fault:pause-1"]
+
+
 def test_a_check_that_names_its_window_takes_the_place_of_the_patterns() -> None:
     made = timeline(GOOD, faults=(KILL, PAUSE))
     names = [window.name for window in standard_windows(made)]
