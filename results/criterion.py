@@ -140,7 +140,10 @@ class Check:
 
     @property
     def scales(self) -> Scales | None:
-        """What the limit is scaled by; None: never."""
+        """What the limit is scaled by; None: never, as where something must be equal to it: which
+        part of it a shorter run comes to nobody knows."""
+        if self.bound is Bound.EQUAL:
+            return None
         if self.measure is Measure.REQUESTS:
             return Scales.BOTH
         if self.measure is Measure.RATE:

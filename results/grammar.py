@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from results.criterion import Check, named, why_no_spans
 from results.errors import CheckError
+from results.figure import Statistic
 from results.measure import OF_FAULTS, OF_WRITES, Bound, Measure, Unit, bounds
 from results.text.notation import KEYWORDS
 from results.text.quantity import duration_at, limit_at, span_at
@@ -157,6 +158,11 @@ def _bound(reader: Reader) -> Bound:
 
 def _why_idle(made: Check) -> str | None:
     """Why it could never hold, or never fail: nothing counted is below 0, most shares end at 1."""
+    is_count = made.measure.unit is Unit.COUNT
+    if made.figure is not None and made.measure is Measure.FIGURE:
+        is_count = made.figure.statistic is Statistic.COUNT
+    if is_count and made.bound is Bound.EQUAL and made.limit != int(made.limit):
+        return "a count is a whole number, so this could never hold: write one"
     if made.measure.unit is Unit.OWN:
         return None
     if made.bound is Bound.BELOW and made.limit == 0:

@@ -94,6 +94,10 @@ def checks(draw: st.DrawFn) -> Check:
         length_s = float(draw(st.integers(1, 86_400)))
         over, for_ = replace(made, over_s=length_s), replace(made, for_s=length_s)
         made = draw(st.sampled_from([made, over, for_]))
+    is_count = made.figure is not None and made.figure.statistic is Statistic.COUNT
+    if bound is Bound.EQUAL and (is_count or measure is Measure.REQUESTS):
+        # No count is equal to anything else.
+        made = replace(made, limit=float(round(made.limit)))
     return named(made)
 
 

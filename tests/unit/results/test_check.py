@@ -25,6 +25,7 @@ from results.check import (
     scaled_counts,
     unknown_windows,
 )
+from results.grammar import check as from_text
 from results.judging.evaluation import CheckResult, Status, evaluate
 from results.measure import Measure
 from results.sample import Outcome, Sample
@@ -137,6 +138,17 @@ def test_count_criteria_scale_and_others_do_not() -> None:
     assert scaled[0].expression == "requests > 10,000"
     (odd,) = scaled_counts([requests(above=100)], time_scale=0.0333, load_scale=1)
     assert odd.expression == "requests > 3.33"
+
+
+@pytest.mark.parametrize(
+    "text", ["requests == 56", "count(x) == 3", "sum(x) == 1.5", "errors == 2"]
+)
+def test_what_must_be_equal_to_a_limit_is_meant_as_it_is(text: str) -> None:
+    asked = from_text(text)
+    assert scaled_counts([asked], time_scale=0.3, load_scale=0.3) == (asked,)
+    other = from_text(text.replace("==", "<="))
+    scaled = scaled_counts([other], time_scale=0.3, load_scale=0.3) != (other,)
+    assert scaled is not text.startswith("errors"), "the control"
 
 
 def test_each_phase_becomes_one_check_per_occurrence() -> None:

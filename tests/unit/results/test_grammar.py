@@ -142,6 +142,8 @@ def test_clauses_are_on_the_check_and_only_some_are_in_its_id() -> None:
         ("errors < 0.5", 10, "a whole number, not 0.5: write a share with a %"),
         ("errors < 101%", 10, "at most 100%, not 101%"),
         ("errors < 0%", 8, "this could never hold: write '<='"),
+        ("requests == 1.5", 10, "a count is a whole number, so this could never hold"),
+        ("count(x) == 0.5", 10, "a count is a whole number, so this could never hold"),
         ("availability > 100%", 14, "this could never hold: write '>='"),
         ("availability >= 0%", 14, "this could never fail: write '>'"),
         ("rate >= 0/s", 6, "this could never fail: write '>'"),
