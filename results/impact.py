@@ -160,8 +160,7 @@ def _budget_burnt(seconds: range, watch: Watch, checks: Iterable[Check]) -> floa
             continue
         allowed = _allowed_errors(check, watch)
         if allowed:
-            failed = sum(watch.failed(second, check.endpoint) for second in seconds)
-            burnt.append(failed / allowed)
+            burnt.append(watch.failed_in(seconds, check.endpoint) / allowed)
     return max(burnt, default=None)
 
 
@@ -178,8 +177,5 @@ def _allowed_errors(check: Check, watch: Watch) -> float:
 
 
 def _requests_lost(seconds: range, watch: Watch) -> float | None:
-    expected = [watch.expectation.at(second) for second in seconds]
-    known = [value for value in expected if value is not None]
-    if len(known) < len(expected):
-        return None
-    return max(0.0, math.fsum(known) - sum(map(watch.ended, seconds)))
+    expected = watch.expectation.over(seconds)
+    return None if expected is None else max(0.0, expected - watch.ended_in(seconds))

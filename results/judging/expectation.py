@@ -9,6 +9,7 @@ it. This module must not judge.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from results.timeline import Timeline
@@ -54,3 +55,14 @@ class Expectation:
     def at(self, second: int) -> float | None:
         """None where neither a baseline nor the plan says how many."""
         return None if self._share is None else self._planned(second) * self._share
+
+    def over(self, seconds: range) -> float | None:
+        """Of all of them; what is not planned is not gone through."""
+        if not seconds:
+            return 0.0
+        if self._share is None:
+            return None
+        if self._plan is None:
+            return len(seconds) * self._share
+        planned = range(max(0, seconds.start), min(seconds.stop, self.stop))
+        return math.fsum(self._planned(second) * self._share for second in planned)

@@ -9,7 +9,7 @@ This module must not know faults.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 
 from results.criterion import Check
@@ -164,9 +164,13 @@ class Watch:
         """Requests of all endpoints."""
         return self._parts_of(None).get(second, NOTHING).ended
 
-    def failed(self, second: int, endpoint: str | None) -> int:
+    def ended_in(self, seconds: range) -> int:
+        """Of all endpoints."""
+        return sum(part.ended for part in _within(seconds, self._parts_of(None)))
+
+    def failed_in(self, seconds: range, endpoint: str | None) -> int:
         """Of the endpoints that a name or pattern selects; None selects all."""
-        return self._parts_of(endpoint).get(second, NOTHING).failed
+        return sum(part.failed for part in _within(seconds, self._parts_of(endpoint)))
 
     def ended_in_all(self, endpoint: str | None) -> int:
         """In the whole run."""
@@ -210,3 +214,10 @@ def _asked(timeline: Timeline, checks: Iterable[Check], names: Iterable[str]) ->
         for check in checks
         if tells_of_a_second(check) and any(is_about(check.endpoint, name) for name in names)
     ]
+
+
+def _within(seconds: range, parts: Mapping[int, Part]) -> Iterator[Part]:
+    """Goes through whichever are fewer: a fault may last for seconds, or all of a long run."""
+    if len(seconds) <= len(parts):
+        return (parts[second] for second in seconds if second in parts)
+    return (part for second, part in parts.items() if second in seconds)
