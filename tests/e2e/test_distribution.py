@@ -232,6 +232,7 @@ def test_a_killed_workers_share_is_with_the_others_in_five_seconds_and_a_new_one
     assert len(notes(done, "epoch")) == 2, "one without the first, one with the third"
 
 
+@pytest.mark.long
 @on_a_calm_machine
 def test_a_worker_that_stood_still_for_ten_seconds_has_its_share_again_and_no_more(
     tmp_path: Path,
@@ -253,6 +254,7 @@ def test_a_worker_that_stood_still_for_ten_seconds_has_its_share_again_and_no_mo
     assert_away_and_back(done, target, first, stopped_s, continued_s, 20)
 
 
+@pytest.mark.long
 @on_a_calm_machine
 def test_a_link_that_was_down_leaves_as_many_users_as_planned_and_not_half_as_many_more(
     tmp_path: Path,
@@ -421,6 +423,7 @@ def test_a_ramp_by_hand_that_is_longer_than_its_run_time_ends_with_it(tmp_path: 
     assert max(running_by_moment(second).values()) <= 2
 
 
+@pytest.mark.long
 def test_a_worker_that_leaves_properly_is_not_lost(tmp_path: Path) -> None:
     plan = steady(9)
     with counting_target() as target, Fleet(tmp_path, STAGED) as fleet:

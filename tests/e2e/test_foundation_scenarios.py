@@ -25,14 +25,26 @@ def test_a_sound_node_passes(scenario: Path, tmp_path: Path) -> None:
     assert done.window("run")["total"]["errors"] == {}
 
 
+LONG = pytest.mark.long
+"""Of the bugs that one check finds, one in the short run."""
+
+
 @pytest.mark.parametrize(
     ("bug", "scenario", "check", "says"),
     [
         ("altered", F1, "unmet_sum_at_most", "an event comes back as sent"),
-        ("generous", F1, "unmet_sum_at_most", "the counter rose by the number of saves"),
-        ("disabled", F2, "unmet_sum_at_most", "flags may be changed"),
+        pytest.param(
+            "generous",
+            F1,
+            "unmet_sum_at_most",
+            "the counter rose by the number of saves",
+            marks=LONG,
+        ),
+        pytest.param("disabled", F2, "unmet_sum_at_most", "flags may be changed", marks=LONG),
         ("backward", F2, "unmet_sum_at_most", "a read is right, not went back"),
-        ("cached", F2, "unmet_sum_at_most", "a read is right, not went back"),
+        pytest.param(
+            "cached", F2, "unmet_sum_at_most", "a read is right, not went back", marks=LONG
+        ),
         ("slow", F3, "events_rate_above@phase:single", ""),
     ],
 )

@@ -139,7 +139,10 @@ def run_against_flawed_target(results_dir: Path, *flaw: str) -> Finished:
 
 @pytest.mark.parametrize(
     ("flaw", "check"),
-    [("failing", "jobs_failed_sum_at_most"), ("stuck", "jobs_completed_sum_above")],
+    [
+        ("failing", "jobs_failed_sum_at_most"),
+        pytest.param("stuck", "jobs_completed_sum_above", marks=pytest.mark.long),
+    ],
 )
 def test_jobs_that_fail_or_never_end_are_a_fail(flaw: str, check: str, tmp_path: Path) -> None:
     done = run_against_flawed_target(tmp_path / "runs", flaw)
