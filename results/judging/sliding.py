@@ -139,9 +139,11 @@ class Sliding:
 
     @property
     def may_be_silence(self) -> bool:
-        """Whether nothing ended, and a silence that goes on will count these seconds."""
-        is_answered = self._check.measure is Measure.AVAILABILITY and self._served > 0
-        return not self._ended and self._planned > 0 and not is_answered
+        """Whether nothing ended, and a silence that goes on will count these seconds: it says
+        nothing of errors and latencies."""
+        measure = self._check.measure
+        is_about = measure is Measure.RATE or (measure is Measure.AVAILABILITY and not self._served)
+        return is_about and not self._ended and self._planned > 0
 
     @property
     def _is_down(self) -> bool:

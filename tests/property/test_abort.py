@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results.check import Check, availability, error_rate, errors, latency, mean_latency
+from results.check import Check, availability, error_rate, errors, latency, mean_latency, rate
 from results.judging.abort import CHECK_ABORTED, aborts_of
 from results.judging.check_result import Status
 from results.judging.evaluation import evaluate
 from results.judging.rolling import evaluate_rolling, is_rolling
 from results.judging.sliding import Sliding
+from results.judging.unanswered import evaluate_unanswered
 from results.measure import Measure, Series
 from results.replay import judge_timeline
 from results.sample import Outcome, Sample
 from results.second import SecondReport
 from results.statistic import QUANTILES, cut
-from results.timeline import Annotation, Header, Timeline
+from results.timeline import Annotation, Header, Plan, PlannedPhase, Timeline
 from results.windows import interval
 from tests.unit.results.builder import reports
 
@@ -67,13 +68,31 @@ def checks(draw: st.DrawFn) -> Check:
         )
     )
     span_s = draw(st.sampled_from([None, 1.0, 2.0, 4.0]))
+    if span_s is not None and draw(st.booleans()):
+        made = draw(
+            st.sampled_from([rate(above=share, **where), availability(above=share, **where)])
+        )
     made = replace(made, over_s=span_s) if draw(st.booleans()) else replace(made, for_s=span_s)
     return replace(made, abort_after_s=float(draw(st.integers(0, 6))))
 
 
-def first_broken(check: Check, told: dict[int, list[SecondReport]]) -> tuple[int, float] | None:
+@st.composite
+def plans(draw: st.DrawFn) -> Plan | None:
+    users = draw(st.sampled_from([None, 2.0, 12.0, 40.0]))
+    if users is None:
+        return None
+    phases = (PlannedPhase("one", 0, END_S),)
+    cycle_s = draw(st.sampled_from([None, 0.5, 2.0]))
+    arrivals = {"Buyer": (8,) * END_S} if draw(st.booleans()) else {}
+    per_second = (round(users),) * END_S
+    return Plan(END_S, phases, per_second, (users,) * END_S, cycle_s, None, arrivals)
+
+
+def first_broken(
+    check: Check, told: dict[int, list[SecondReport]], plan: Plan | None = None
+) -> tuple[int, float] | None:
     """As the run goes on, each second told of right after it."""
-    aborts = aborts_of([check], None, ad_hoc=False)
+    aborts = aborts_of([check], plan, ad_hoc=False)
     for second in range(END_S):
         for report in told.get(second, []):
             aborts.take(report)
@@ -85,7 +104,9 @@ def first_broken(check: Check, told: dict[int, list[SecondReport]]) -> tuple[int
     return None
 
 
-def first_fail(check: Check, told: dict[int, list[SecondReport]]) -> tuple[int, float] | None:
+def first_fail(
+    check: Check, told: dict[int, list[SecondReport]], plan: Plan | None = None
+) -> tuple[int, float] | None:
     """The verdict's own evaluation of every beginning of the window."""
     start_s, end_s = (2, 9) if check.window.startswith("2s") else (0, 12)
     assert check.abort_after_s is not None
@@ -94,12 +115,14 @@ def first_fail(check: Check, told: dict[int, list[SecondReport]]) -> tuple[int, 
             continue
         so_far = tuple(one for second in range(before_s) for one in told.get(second, []))
         window = interval(check.window, start_s, min(end_s, before_s))
-        made = Timeline(Header("r", "s", 0), reports=so_far)
+        made = Timeline(Header("r", "s", 0), plan, reports=so_far)
         if is_rolling(check):
             result = evaluate_rolling([check], {check.window: window}, made)[check.id]
         else:
             selected = [] if check.endpoint is None else [check.endpoint]
-            result = evaluate(check, cut(made, [window], selected))
+            stats = cut(made, [window], selected)
+            unanswered = evaluate_unanswered([check], stats, made)
+            result = unanswered.get(check.id) or evaluate(check, stats)
         if result.status is Status.FAIL:
             assert result.value is not None
             return before_s, result.value
@@ -116,17 +139,17 @@ def by_second(sent: list[Sample]) -> dict[int, list[SecondReport]]:
 
 
 @settings(max_examples=250, deadline=None)
-@given(sent=st.lists(samples(), max_size=60), check=checks())
+@given(sent=st.lists(samples(), max_size=60), check=checks(), plan=plans())
 def test_a_run_is_ended_when_the_verdict_would_be_red_and_not_before(
-    sent: list[Sample], check: Check
+    sent: list[Sample], check: Check, plan: Plan | None
 ) -> None:
-    if check.measure is Measure.AVAILABILITY:
+    if check.measure in (Measure.AVAILABILITY, Measure.RATE):
         # What is under way is told when it ends, which is too late for a second that was complete.
         sent = [
             one._replace(start_us=max(one.start_us, one.end_us // 10**6 * 10**6)) for one in sent
         ]
     told = by_second(sent)
-    found, expected = first_broken(check, told), first_fail(check, told)
+    found, expected = first_broken(check, told, plan), first_fail(check, told, plan)
     if expected is None:
         assert found is None
         return
@@ -171,3 +194,14 @@ def test_the_comparison_finds_a_window_that_forgets_its_first_seconds(
     assert first_broken(check, told) == first_fail(check, told) == (2, 2.0)
     monkeypatch.setattr(Sliding, "_count", lambda self, second, times: None)
     assert first_broken(check, told) is None
+
+
+def test_the_comparison_finds_a_plan_that_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: nobody answers ten users a second."""
+    plan = Plan(12.0, (PlannedPhase("one", 0, 12),), (10,) * 12, (10.0,) * 12, 1.0)
+    whole = replace(availability(above=0.5, window="0s..12s"), abort_after_s=0.0)
+    for check in (whole, replace(whole, over_s=2.0), replace(whole, for_s=2.0)):
+        assert first_broken(check, {}, plan) == first_fail(check, {}, plan) == (4, 0.0)
+    with monkeypatch.context() as spoilt:
+        spoilt.setattr(Sliding, "is_certain", False)
+        assert first_broken(check, {}, plan) is None

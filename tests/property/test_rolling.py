@@ -198,7 +198,7 @@ class Reference:
         while whole and last + 1 in span and last + 1 not in busy:
             last += 1
         # One that is certain stays so: of a whole silence, any of its planned seconds may tell.
-        ends = [s for s in range(seconds[-1], last + 1) if s in planned]
+        ends = [s for s in range(first, last + 1) if s in planned] if whole else [seconds[-1]]
         return any(
             sum(planned.get(s, 0) for s in range(first, end)) >= CERTAIN_STARTS
             and sum(s in planned for s in range(first, end + 1)) >= 2 * (plan.mean_cycle_s or 0)

@@ -151,6 +151,15 @@ def test_requests_that_take_long_and_succeed_are_available() -> None:
     assert result.status is Status.INCONCLUSIVE, "nothing ended in it"
 
 
+def test_a_silence_says_nothing_of_errors_and_latencies() -> None:
+    plan = constant_plan(20, users=40, mean_cycle_s=0.5)
+    few = sent([0, 1])
+    for check in (replace(errors(at_most=0), for_s=9.0), replace(error_rate(below=0.1), for_s=9.0)):
+        assert rolled(check, few, interval(RUN, 0, 20), plan).status is Status.INCONCLUSIVE
+    down = rolled(replace(availability(above=0.5), for_s=9.0), few, interval(RUN, 0, 20), plan)
+    assert down.status is Status.FAIL, "the control"
+
+
 def constant_plan(duration_s: int, *, users: float, mean_cycle_s: float | None) -> Plan:
     phases = (PlannedPhase("one", 0, duration_s),)
     users_of = (round(users),) * duration_s
