@@ -6,10 +6,11 @@ import pytest
 
 from results.errors import HistogramError
 from results.histogram import EncodedHistogram
-from results.judging.tally import NOTHING, Part, Tally, is_about
+from results.judging.tally import NOTHING, Part, Tally
 from results.measure import Series
 from results.sample import Outcome
 from results.second import EndpointSecond
+from results.selection import is_about
 from tests.unit.results.builder import reports, request
 
 
