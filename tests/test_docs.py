@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from results.text.slo import read_slo
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 NODE_DOC = (ROOT / "docs/node.md").read_text()
@@ -143,6 +145,25 @@ def test_the_bundle_page_names_every_results_command_and_option_and_no_other() -
         option for row in table_after("## List", text) for option in re.findall("--[a-z-]+", row[0])
     }
     assert limits == set(offered["prune"]) - {"--dir"}
+
+
+def test_readmes_commands_on_results_exist_with_their_options() -> None:
+    page = (ROOT / "docs/bundle.md").read_text()
+    used = re.findall(r"foundation results (\w+)([^#`\n]*)", (ROOT / "README.md").read_text())
+    assert {command for command, _ in used} >= {"list", "show", "verify", "report", "prune"}
+    for command, rest in used:
+        assert f"foundation results {command}" in page
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in page, f"{command} {option}"
+
+
+def test_readmes_file_of_checks_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "slo.yaml").write_text(block)
+    written = [line[4:] for line in block.splitlines() if line.startswith("  - ")]
+    slo = read_slo(str(tmp_path / "slo.yaml"))
+    assert [one.expression for one in slo.checks] == written
+    assert len(written) >= 5
 
 
 def test_the_bundle_page_has_a_row_for_every_file_of_a_run() -> None:
