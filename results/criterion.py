@@ -203,12 +203,15 @@ _SPANS = ("over_s", "for_s", "abort_after_s")
 
 def named(check: Check) -> Check:
     """With the id that follows from what it asks: two checks of one id ask the same thing, perhaps
-    with another limit. Who ends the run for it is not part of the id."""
+    with another limit. One that ends the run is apart from one that is only asked at the end: its
+    limit is another by design, and neither may stand for the other."""
     name = _name(check)
     if check.over_s is not None:
         name += f"_over_{duration_text(check.over_s)}"
     if check.for_s is not None:
         name += f"_for_{duration_text(check.for_s)}"
+    if check.abort_after_s is not None:
+        name += "_abort"
     where = f"[{check.endpoint}]" if check.endpoint else ""
     return replace(check, id=name + where + (f"@{check.window}" if check.window != RUN else ""))
 

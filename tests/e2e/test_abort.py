@@ -25,7 +25,9 @@ def target() -> Iterator[OwnTarget]:
         yield started
 
 
-def assert_stopped(done: Finished, check: str = "error_rate", *, before_s: float = 15.0) -> None:
+def assert_stopped(
+    done: Finished, check: str = "error_rate_abort", *, before_s: float = 15.0
+) -> None:
     """Complete, early, red, and the timeline alone says so again."""
     assert_found(done, check)
     (end,) = done.timeline("end")
@@ -97,7 +99,7 @@ def test_a_plan_of_two_processes_ends_where_the_check_breaks(
         locustfile=ABORTING,
         environment={**FAILING, "ABORTING_CHECK": "availability > 90% for 3s, abort after 2s"},
     )
-    assert_stopped(done, "availability_for_3s")
+    assert_stopped(done, "availability_for_3s_abort")
     assert {line["source"] for line in done.timeline("second")} == {"worker-0", "worker-1"}
 
 
@@ -142,7 +144,7 @@ def test_a_target_that_answers_nobody_ends_the_run(tmp_path: Path) -> None:
         (end,) = done.timeline("end")
         assert end["plan_ends_s"] < 12
         values = {check["id"]: check["value"] for check in done.verdict["checks"]}
-        assert values == {"availability_over_3s": 0.0}
+        assert values == {"availability_over_3s_abort": 0.0}
 
 
 @pytest.mark.long
@@ -155,5 +157,5 @@ def test_users_that_a_person_started_are_stopped_where_the_check_breaks(
         session.start(4)
         done = session.judged(1)
         values = {check["id"]: check["value"] for check in done.verdict["checks"]}
-        assert values == {"error_rate": 1.0}
+        assert values == {"error_rate_abort": 1.0}
         assert any("since the check says abort" in one for one in done.verdict["reasons"])

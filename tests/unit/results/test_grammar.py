@@ -113,10 +113,13 @@ def test_spaces_case_and_thousands_are_taken_as_they_come(lenient: str, canonica
 def test_clauses_are_on_the_check_and_only_some_are_in_its_id() -> None:
     made = check("availability > 99% in phase:* over 10s, abort")
     assert (made.over_s, made.for_s, made.abort_after_s) == (10.0, None, ABORT_AFTER_S)
-    assert made.id == "availability_over_10s@phase:*"
+    assert made.id == "availability_over_10s_abort@phase:*"
     assert check("p99 < 1s for 10s, abort after 0s").abort_after_s == 0.0
     assert check("p99 < 1s for 10s").id == "raw_p99_for_10s"
     assert check("rate < 5/s").id == "rate_below"
+    assert check("errors < 20%, abort").id != check("errors < 0.1%").id, (
+        "neither replaces the other"
+    )
     assert check("errors == 0").id == check("errors <= 5").id == "errors"
 
 
