@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -85,7 +86,7 @@ class Table(dict[str, Any]):
         math.nan,
         [math.inf, -0.0, 1e22, 5e-324],
     ],
-    ids=repr,
+    ids=lambda value: re.sub(r" at 0x\w+", "", repr(value)),
 )
 def test_what_python_has_beyond_json_is_said_as_the_node_says_it(value: object) -> None:
     assert sorted_text({"v": value}) == as_the_node_says_it(value)
