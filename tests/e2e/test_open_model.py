@@ -431,7 +431,8 @@ def test_an_interrupt_ends_an_open_run_and_leaves_no_process(tmp_path: Path) -> 
         done = started.finish()
     assert done.exit_code == 5, told(done)
     counts = arrivals(done)
-    assert counts["started"] < counts["planned"] == 3_000
+    # Of the plan's 3,000, those up to the second in which the load was stopped.
+    assert 0 < counts["started"] <= counts["planned"] < 1_500
     # Those of its last moment were due and not begun.
     assert set(counts["unsent_by_reason"]) <= {"stopped"}
     assert counts["started"] == len(target.asked)
